@@ -22,8 +22,10 @@ from wordsight.engines.fake import COLOURS
 from wordsight.search.library import open_library
 from wordsight.serve.app import make_app
 from wordsight.serve.hosting.host import Host
-from wordsight.serve.hosting.jobs import JobDone, Jobs
+from wordsight.serve.hosting.jobs import Job, JobDone, Jobs
+from wordsight.serve.hosting.libraries import THREADS
 from wordsight.serve.hosting.text_cache import TextCache
+from wordsight.serve.watched.notes import RequestNotes, notes, noting
 
 
 def hosting(settings, scenario):
@@ -277,6 +279,59 @@ def test_an_end_that_comes_while_a_step_is_handed_on_is_handed_on_too():
     *steps, last = asyncio.run(scenario())
     assert steps
     assert last == JobDone("all", [])
+
+
+def test_a_thread_that_cannot_start_leaves_the_library_free(monkeypatch):
+    async def scenario():
+        jobs = Jobs()
+        with monkeypatch.context() as patched:
+            patched.setattr(Job, "start", lambda self: (_ for _ in ()).throw(RuntimeError("can't start new thread")))
+            with pytest.raises(RuntimeError):
+                jobs.start("photos", lambda: None)
+        return await jobs.start("photos", lambda: "done").outcome()
+
+    assert asyncio.run(scenario()) == "done"
+
+
+def test_jobs_that_are_closed_stop_together():
+    ended, together = [], threading.Barrier(2)
+
+    def work():
+        try:
+            with bar(10**9) as steps:
+                while True:
+                    steps.update(1)
+                    time.sleep(0.001)
+        finally:
+            together.wait(10)
+            ended.append(1)
+
+    async def scenario():
+        jobs = Jobs()
+        for name in ("photos", "others"):
+            jobs.start(name, work)
+        await jobs.close()
+
+    asyncio.run(scenario())
+    assert ended == [1, 1]
+
+
+def test_a_call_that_is_given_up_before_a_thread_has_it_took_no_time_of_one(settings):
+    ends = threading.Event()
+
+    async def scenario(host):
+        busy = [asyncio.create_task(host.libraries.run(ends.wait, 20)) for _ in range(THREADS)]
+        with noting(RequestNotes("one")):
+            late = asyncio.create_task(host.libraries.run(time.sleep, 0))
+            own = notes()
+        await asyncio.sleep(0.05)
+        late.cancel()
+        await asyncio.wait([late])
+        ends.set()
+        await asyncio.gather(*busy)
+        assert own.milliseconds("library") == 0 and own.milliseconds("queue") > 0
+
+    hosting(settings, scenario)
 
 
 def exchanged(photos, tmp_path):

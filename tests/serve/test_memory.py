@@ -65,6 +65,22 @@ def test_above_the_soft_line_caches_go_and_above_the_ceiling_work_waits():
     assert memory.relieved == 2
 
 
+def test_caches_that_fill_again_are_not_emptied_at_every_look(monkeypatch):
+    monkeypatch.setattr(module, "AGAIN", 1e9)
+    sizes = [360 * MB]
+    memory, relieved = ServerMemory(400 * MB, look=lambda: sizes[0]), []
+
+    async def looks(size):
+        sizes[0] = size
+        await memory.look(lambda: relieved.append(size))
+
+    for size in (360 * MB, 370 * MB, 360 * MB):
+        asyncio.run(looks(size))
+    assert relieved == [360 * MB] and memory.own == 360 * MB
+    asyncio.run(looks(410 * MB))  # where work has to wait, all that can go goes
+    assert relieved == [360 * MB, 410 * MB] and memory.is_full
+
+
 def test_decoding_has_a_part_of_the_ceiling():
     ServerMemory(400 * MB).start()
     assert decoding_memory().total == 100 * MB

@@ -15,6 +15,7 @@ import pytest
 
 from wordsight.base.errors import UsageError, WordsightError
 from wordsight.cli.main import main
+from wordsight.engines.fake import COLOURS
 from wordsight.serve import run as serving
 from wordsight.serve.safety.keys import NewKey, add_key
 from wordsight.serve.safety.origins import Sites
@@ -22,6 +23,7 @@ from wordsight.serve.safety.settings import SafetySettings
 from wordsight.serve.starting import check_settings
 
 from .test_process import ready, until, workers
+from .watched.test_metrics import samples
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 BROKEN = {"keys": [{"name": "a", "hash": "0" * 64, "scope": ["read"]}]}
@@ -53,6 +55,12 @@ def test_a_wrong_setting_is_told_before_anything_listens(photos, tmp_path, monke
     assert main(["serve", str(photos), "--engine", "fake", "--port", "0", *given, *several]) == 2
     told = capsys.readouterr().err
     assert "http://127.0.0.1" not in told and len(told.strip().splitlines()) == 1
+
+
+def test_a_host_that_is_no_name_is_told(photos, capsys):
+    assert main(["serve", str(photos), "--engine", "fake", "--port", "0", "--host", "ä..b", "--no-key"]) == 2
+    told = capsys.readouterr().err
+    assert "cannot listen at ä..b:0: no name of a host" in told and len(told.strip().splitlines()) == 1
 
 
 def test_what_is_right_passes(settings, tmp_path):
@@ -114,34 +122,43 @@ def test_workers_that_cannot_start_end_the_server(photos, tmp_path, what):
 
 
 @linux
-def test_workers_end_with_a_supervisor_that_is_killed(photos):
-    process, address = started(str(photos), "--workers", "2", "--no-thumbnails")
-    port = int(address.rsplit(":", 1)[1])
-    until(lambda: ready(address))
-    pids = until(lambda: pids if len(pids := workers(process)) == 2 else None)
-    process.kill()
-    process.wait(30)
+def test_workers_share_figures_and_ended_sessions_and_end_with_their_supervisor(photos, tmp_path):
+    """One server for all three: a start with two workers takes seconds."""
+    key = add_key(tmp_path / "keys.json", NewKey("phone"))
+    process, address = started(str(photos), "--workers", "2", "--keys", str(tmp_path / "keys.json"), "--no-thumbnails")
+    try:
+        until(lambda: ready(address))
+        pids = until(lambda: pids if len(pids := workers(process)) == 2 else None)
+        figures_are_of_both(address, {"authorization": f"Bearer {key}"})
+        session_is_over_in_both(address, key)
+    finally:
+        process.kill()
+        process.wait(30)
     until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
     with socket.socket() as again:
         again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        again.bind(("127.0.0.1", port))
+        again.bind(("127.0.0.1", int(address.rsplit(":", 1)[1])))
     assert "Traceback" not in process.stderr.read()
     process.stderr.close()
 
 
-@linux
-def test_a_session_that_was_ended_is_over_in_all_workers(photos, tmp_path, running):
-    key = add_key(tmp_path / "keys.json", NewKey("phone"))
-    with running(str(photos), "--workers", "2", "--keys", str(tmp_path / "keys.json")) as (address, process):
-        until(lambda: ready(address))
-        until(lambda: len(workers(process)) == 2)
-        cookie = httpx.post(f"{address}/api/session", json={"key": key}, trust_env=False).headers["set-cookie"]
-        headers = {"cookie": cookie.partition(";")[0]}
+def figures_are_of_both(address, headers):
+    for _ in range(40):
+        assert httpx.get(f"{address}/health", trust_env=False, timeout=30).status_code == 200
+    answer = httpx.get(f"{address}/metrics", headers=headers, trust_env=False, timeout=30)
+    figures = samples(answer.text)
+    assert figures["wordsight_requests_total GET /health 200"] == 40
+    assert figures["wordsight_library_images photos"] == len(COLOURS)
 
-        def statuses():  # a connection each, so that both workers are asked
-            asked = [httpx.get(f"{address}/api/status", headers=headers, trust_env=False) for _ in range(24)]
-            return {one.status_code for one in asked}
 
-        until(lambda: statuses() == {200})
-        httpx.delete(f"{address}/api/session", headers=headers, trust_env=False)
-        assert statuses() == {401}
+def session_is_over_in_both(address, key):
+    cookie = httpx.post(f"{address}/api/session", json={"key": key}, trust_env=False).headers["set-cookie"]
+    headers = {"cookie": cookie.partition(";")[0]}
+
+    def statuses():  # a connection each, so that both workers are asked
+        asked = [httpx.get(f"{address}/api/status", headers=headers, trust_env=False) for _ in range(24)]
+        return {one.status_code for one in asked}
+
+    until(lambda: statuses() == {200})
+    httpx.delete(f"{address}/api/session", headers=headers, trust_env=False)
+    assert statuses() == {401}

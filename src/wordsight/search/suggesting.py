@@ -45,7 +45,10 @@ class Suggestions:
     @property
     def size(self) -> int:
         """About how many bytes it takes."""
-        return sum(2 * len(text) + 200 for text in self.texts) + sum(len(word) + 100 for word in self.words)
+        texts = sum(2 * len(text) + 200 for text in self.texts)
+        words = sum(len(word) + 100 for word in self.words)
+        values = sum(len(one.text) + len(one.where) + 250 for one in self.values)
+        return texts + words + values + 8 * (len(self.texts) + len(self.words))  # in order once more
 
     @cached_property
     def _ordered(self) -> tuple[list[str], list[str]]:

@@ -25,7 +25,7 @@ from wordsight.base.optional import resolve
 from wordsight.serve.errors import Expired, Refused, status_of
 from wordsight.serve.hosting.host import Host
 from wordsight.serve.leaving import Leaving
-from wordsight.serve.memory import HeldMemory
+from wordsight.serve.memory import holding, reserve
 from wordsight.serve.names_in_json import decoded
 from wordsight.serve.route import HttpCall, Route
 from wordsight.serve.watched.notes import notes
@@ -33,7 +33,6 @@ from wordsight.serve.watched.notes import notes
 T = TypeVar("T")
 JSON = "application/json"
 TRUNCATED = "the JSON ends before it is whole, or has half of a surrogate pair, as \\ud800 alone"
-HELD = "wordsight.held"  # in the scope of a request: the memory that it has reserved
 log = logging.getLogger("wordsight.serve")
 
 
@@ -42,25 +41,27 @@ def endpoint_of(route: Route, host: Host) -> Callable[[Request], Awaitable[Respo
     handler: Callable[[HttpCall[Any]], Awaitable[Any]] | None = None
     seconds = route.seconds or host.settings.limits.seconds
 
-    async def answer(request: Request) -> Response:
+    async def handled(request: Request) -> Any:
         nonlocal handler
+        if handler is None:
+            handler = resolve(route.handler)
+        host.safety.admit(route, request)
+        if route.scope != "open":
+            host.memory.require()
+        async with asyncio.timeout(seconds):
+            asked = notes().asked = await _asked(route, request)
+            call = HttpCall(asked, request.path_params, host, request)
+            if route.body == "raw":  # the handler reads the body itself
+                return await handler(call)
+            async with Leaving(request):
+                return await handler(call)
+
+    async def answer(request: Request) -> Response:
         notes().route = route.path
-        held = request.scope[HELD] = host.memory.hold()
         try:
-            if handler is None:
-                handler = resolve(route.handler)
-            host.safety.admit(route, request)
-            if route.scope != "open":
-                host.memory.require()
-            async with asyncio.timeout(seconds):
-                asked = notes().asked = await _asked(route, request, host)
-                call = HttpCall(asked, request.path_params, host, request)
-                if route.body == "raw":  # the handler reads the body itself
-                    answered = await handler(call)
-                else:
-                    async with Leaving(request):
-                        answered = await handler(call)
-            return answered if isinstance(answered, Response) else Response(encoded(answered), media_type=JSON)
+            with holding(host.memory):
+                answered = await handled(request)
+                return answered if isinstance(answered, Response) else Response(encoded(answered), media_type=JSON)
         except TimeoutError:
             return refusal(route, Expired(seconds))
         except WordsightError as error:
@@ -74,8 +75,6 @@ def endpoint_of(route: Route, host: Host) -> Callable[[Request], Awaitable[Respo
         except Exception:
             log.exception("%s %s", route.method, route.path)
             return refusal(route, Refused(500, "an internal error", cure="see the server's log"))
-        finally:
-            held.release()
 
     return answer
 
@@ -105,14 +104,14 @@ def numbers(array: NDArray[Any]) -> msgspec.Raw:
     return msgspec.Raw(orjson.dumps(np.ascontiguousarray(array), option=orjson.OPT_SERIALIZE_NUMPY))
 
 
-async def _asked(route: Route, request: Request, host: Host) -> Any:
+async def _asked(route: Route, request: Request) -> Any:
     """Return what is asked, typed; what does not fit its type is refused with the field that is wrong."""
     if route.asks is None or route.body == "raw":
         return None
     try:
         if route.method in ("GET", "DELETE"):
             return msgspec.convert(_query(request), route.asks, strict=False)
-        return decoded(await read_body(request, host) or b"{}", route.asks)
+        return decoded(await read_body(request) or b"{}", route.asks)
     except msgspec.MsgspecError as error:
         raise Refused(422, _problem(error), cure="see /docs for what is asked") from None
     except (UnicodeDecodeError, RecursionError) as error:
@@ -131,20 +130,10 @@ def _query(request: Request) -> dict[str, Any]:
     return {name: values[0] if len(values := given.getlist(name)) == 1 else values for name in given}
 
 
-async def read_body(request: Request, host: Host) -> bytes:
-    """Return the body of a request, refused with 413 as soon as it is too large."""
-    most = host.settings.limits.body
-    stated = request.headers.get("content-length", "")
-    too_large = Refused(413, f"a body of more than {most:,} bytes", cure="send less at once")
-    if stated.isdigit() and int(stated) > most:
-        raise too_large
-    parts, size = [], 0
-    held: HeldMemory | None = request.scope.get(HELD)
+async def read_body(request: Request) -> bytes:
+    """Return the body of a request; memory is reserved for it, and one that is too large is refused on its way."""
+    parts = []
     async for part in request.stream():
-        size += len(part)
-        if size > most:
-            raise too_large
-        if held is not None:
-            held.add(2 * len(part))  # once more for what is made of it: files from base64, texts
+        reserve(2 * len(part))  # once more for what is made of it: files from base64, texts
         parts.append(part)
     return b"".join(parts)

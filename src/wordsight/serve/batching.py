@@ -64,7 +64,7 @@ class _QueuedItem:
 class QueueFigures:
     """What a queue has done: `items` of `batches`, `joined` with an equal one, `dropped` for nobody waited any more.
 
-    `refused` requests, and `seconds` of computing.
+    `refused`: requests for which there was no room.
     """
 
     batches: int = 0
@@ -72,7 +72,6 @@ class QueueFigures:
     joined: int = 0
     dropped: int = 0
     refused: int = 0
-    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +272,6 @@ class BatchQueue(Generic[In, Out]):
         self._per_second = rate if not self.figures.batches else self._per_second + _SMOOTH * (rate - self._per_second)
         self.figures.batches += 1
         self.figures.items += items
-        self.figures.seconds += seconds
 
     async def close(self) -> None:
         """Compute what waits, and end the thread."""

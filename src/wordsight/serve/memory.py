@@ -1,9 +1,8 @@
 """A ceiling for the memory of one process of the server: above a soft line caches go, above a hard one new work waits.
 
     memory = ServerMemory(4_000_000_000)
-    held = memory.hold()
-    held.add(len(part))                # raises `Overloaded` where there is no room
-    held.release()
+    with holding(memory):              # one request
+        reserve(len(part))             # raises `Overloaded` where there is no room
     async with memory.watched(relieve): ...
 
 Counted is what the process alone holds: files that are mapped, as an index, the system takes back when it needs to.
@@ -17,19 +16,23 @@ import gc
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 
 from wordsight.base.errors import UsageError
 from wordsight.images.memory import decoding_memory, limit_decoding
 from wordsight.serve.errors import Overloaded
+from wordsight.serve.repeating import repeated
 
 SHARE = 0.8  # of what the machine, or the group of processes, may have
 SOFT = 0.85  # of the ceiling
 DECODING = 0.25  # of the ceiling, at most, may be taken by decoding
 LEAST = 256_000_000  # bytes below which no ceiling makes sense: the libraries alone take half of that
 PERIOD = 0.25  # seconds between looks
+AGAIN = 2.0  # seconds until caches go again, below the ceiling: what cannot be given back would keep them empty
 STATUS = Path("/proc/self/status")
 CGROUPS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 log = logging.getLogger("wordsight.serve")
@@ -59,6 +62,27 @@ def own_memory(status: Path = STATUS) -> int:
         return 0
     held = [line.split() for line in lines if line.startswith(("RssAnon:", "RssShmem:", "VmSwap:"))]
     return sum(int(words[1]) for words in held) * 1024
+
+
+_of_request: ContextVar["HeldMemory | None"] = ContextVar("wordsight_held", default=None)
+
+
+def reserve(size: int) -> None:
+    """Reserve memory for the request that is being answered; raises `Overloaded` where there is no room."""
+    if (held := _of_request.get()) is not None:
+        held.add(size)
+
+
+@contextlib.contextmanager
+def holding(memory: "ServerMemory") -> Iterator[None]:
+    """Let what `reserve` reserves in the block be held until its end."""
+    held = memory.hold()
+    token = _of_request.set(held)
+    try:
+        yield
+    finally:
+        _of_request.reset(token)
+        held.release()
 
 
 class HeldMemory:
@@ -91,6 +115,7 @@ class ServerMemory:
         self.reserved = 0
         self.relieved = 0  # how often caches were emptied
         self.is_full = False
+        self._last_relief = -AGAIN
         self._look = look
         self.own = look()
 
@@ -113,7 +138,9 @@ class ServerMemory:
     async def look(self, relieve: Callable[[], None]) -> None:
         """See what is held: above the soft line let `relieve` give back what can be made again."""
         self.own = self._look()
-        if self.own > self.soft:
+        now = time.monotonic()
+        if self.own > self.ceiling or (self.own > self.soft and now - self._last_relief >= AGAIN):
+            self._last_relief = now
             relieve()
             gc.collect()
             await asyncio.to_thread(trim)
@@ -127,19 +154,9 @@ class ServerMemory:
     @contextlib.asynccontextmanager
     async def watched(self, relieve: Callable[[], None]) -> AsyncIterator[None]:
         """Look again and again while the block runs."""
-
-        async def watch() -> None:
-            while True:
-                await asyncio.sleep(PERIOD)
-                await self.look(relieve)
-
         self.start()
-        watching = asyncio.create_task(watch())
-        try:
+        async with repeated(PERIOD, lambda: self.look(relieve)):
             yield
-        finally:
-            watching.cancel()
-            await asyncio.wait([watching])
 
 
 @cache

@@ -43,9 +43,10 @@ def run(settings: ServeSettings, *, bound: Callable[[str], None] = lambda addres
     _prepare(settings)
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(contextlib.closing(_listener(settings)))
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wordsight-")))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wordsight-", ignore_cleanup_errors=True)))
         settings = _shared(settings, folder)
-        stack.enter_context(shared_figures(settings.workers))
+        if settings.workers > 1:
+            stack.enter_context(shared_figures(folder / "figures"))
         address = _address(settings, listener)
         bound(address)
         notice(f"{address}{_elsewhere(settings, address)}  (Ctrl-C stops)")
@@ -145,10 +146,10 @@ def _listener(settings: ServeSettings) -> socket.socket:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((settings.host, settings.port))
         listener.listen(BACKLOG)
-    except OSError as error:
+    except (OSError, UnicodeError, TypeError) as error:  # the last two for a name that none can be
         listener.close()
-        at = f"{settings.host}:{settings.port}"
-        raise UsageError(f"cannot listen at {at}: {error.strerror}", cure="give another --port or --host") from None
+        at, why = f"{settings.host}:{settings.port}", getattr(error, "strerror", "no name of a host")
+        raise UsageError(f"cannot listen at {at}: {why}", cure="give another --port or --host") from None
     listener.set_inheritable(True)
     return listener
 

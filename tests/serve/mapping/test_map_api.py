@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 
+from wordsight.base.errors import StorageError
 from wordsight.embeddings.model import load
 from wordsight.search.library import open_library
 from wordsight.search.mapping.library_map import library_map
@@ -71,8 +72,6 @@ def test_until_it_is_there_it_says_how_far_it_is(client, monkeypatch):
 
 
 def test_what_goes_wrong_is_told_and_tried_again(client, monkeypatch):
-    from wordsight.base.errors import StorageError
-
     real, calls = maps.library_map, []
 
     def failing(library, *, progress):
@@ -82,8 +81,45 @@ def test_what_goes_wrong_is_told_and_tried_again(client, monkeypatch):
         return real(library, progress=progress)
 
     monkeypatch.setattr(maps, "library_map", failing)
-    assert client.get(AT).json()["error"]["problem"] == "the disk is full"
-    assert made(client).status_code == 200
+    for _ in range(3):
+        assert client.get(AT).json()["error"]["problem"] == "the disk is full"
+    assert len(calls) == 1  # it would fail again
+    monkeypatch.setattr(maps, "AGAIN", 0.0)
+    assert made(client).status_code == 200 and len(calls) == 2
+
+
+def test_a_map_that_failed_is_begun_again_as_soon_as_the_library_changes(client, photos, monkeypatch):
+    real, calls = maps.library_map, []
+
+    def failing(library, *, progress):
+        calls.append(1)
+        if len(calls) == 1:
+            raise StorageError("too few images", cure="add some")
+        return real(library, progress=progress)
+
+    monkeypatch.setattr(maps, "library_map", failing)
+    assert client.get(AT).json()["error"]["problem"] == "too few images"
+    (photos / "a" / "red.png").unlink()
+    with open_library(photos, model=load(engine="fake")) as library:
+        library.sync(accept_removal=True)
+    assert made(client).status_code == 200 and len(calls) == 2
+
+
+def test_a_map_that_is_there_is_given_out_though_the_next_one_fails(client, monkeypatch):
+    made(client)
+    calls = []
+
+    def failing(library, *, progress):
+        calls.append(1)
+        raise StorageError("the disk is full", cure="free room")
+
+    monkeypatch.setattr(maps, "library_map", failing)
+    monkeypatch.setattr(maps, "FRESH", 0.0)
+    statuses = [client.get(AT).status_code]
+    while len(statuses) < 200 and statuses[-1] == 200:
+        statuses.append(client.get(AT).status_code)
+    assert statuses[-1] == 507
+    assert {client.get(AT).status_code for _ in range(5)} == {200} and len(calls) == 1
 
 
 def test_a_changed_library_gets_another_map_and_the_old_one_answers_meanwhile(client, photos, monkeypatch):

@@ -1,5 +1,6 @@
 """What changes a served library: labels noted and taken back, duplicates moved and put back."""
 
+import asyncio
 import errno
 import json
 import shutil
@@ -19,6 +20,8 @@ from wordsight.index.lock import LibraryBusy, writing
 from wordsight.search.duplicates import applying
 from wordsight.search.library import Library, open_library
 from wordsight.serve.app import make_app
+from wordsight.serve.hosting.host import Host
+from wordsight.serve.own import changing
 from wordsight.text.label_sets import label_set, label_set_names
 
 PHOTOS = "/api/libraries/photos"
@@ -292,6 +295,34 @@ def test_two_servers_change_a_library_one_at_a_time(client, settings, copies, mo
             go.set()
         assert events(first.result(20))[-1][0] == "done"
         assert events(other.post(f"{PHOTOS}/sync", json={}))[-1][0] == "done"
+
+
+def test_a_lock_that_comes_when_the_asker_has_gone_is_given_up(settings, monkeypatch):
+    begun, go, real, held = threading.Event(), threading.Event(), changing._held, []
+
+    def slow(folder, name):
+        begun.set()
+        assert go.wait(20)
+        held.append(real(folder, name))  # so that no collector gives it up
+        return held[-1]
+
+    monkeypatch.setattr(changing, "_held", slow)
+
+    async def scenario():
+        async with Host(settings) as host:
+            asker = asyncio.create_task(changing.change(host, "photos", lambda: None))
+            assert await asyncio.to_thread(begun.wait, 20)
+            asker.cancel()
+            await asyncio.wait([asker])
+            assert asker.cancelled()
+            go.set()
+            while not held:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
+            with writing(host.libraries.named("photos").folder / changing.CHANGING):
+                pass
+
+    asyncio.run(scenario())
 
 
 def test_a_journal_that_another_process_has_is_a_matter_of_waiting(client, copies, monkeypatch):

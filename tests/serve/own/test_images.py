@@ -168,6 +168,45 @@ def test_thumbnails_are_made_beforehand(photos, settings, listening):
         assert len(kept()) == len(library)
 
 
+def test_what_several_processes_keep_counts_together(tmp_path, photos):
+    def written(folder, several):
+        with open_library(photos, model=load(engine="fake")) as library:
+            with library.reading() as index:
+                keys = list(index.files.states())
+            for number, key in enumerate(keys):
+                writes = several[number % len(several)]
+                writes.make(library, key, side=64)
+                writes._writer.submit(lambda: None).result()
+        for one in several:
+            one.close()
+        return sum(path.stat().st_size for path in folder.rglob("*.jpg"))
+
+    whole = written(tmp_path / "all", [Thumbnails(tmp_path / "all", most=1 << 20)])
+    most = int(0.8 * whole)
+    assert written(tmp_path / "kept", [Thumbnails(tmp_path / "kept", most=most) for _ in range(2)]) <= most
+
+
+def test_an_image_that_the_disk_does_not_give_does_not_end_those_made_beforehand(
+    photos, settings, listening, monkeypatch
+):
+    real, tried = Thumbnails._made, []
+
+    def failing(self, image, side):
+        tried.append(image.hit.key)
+        if len(tried) == 1:
+            raise OSError(5, "Input/output error")
+        return real(self, image, side)
+
+    monkeypatch.setattr(Thumbnails, "_made", failing)
+    count = len(list(photos.rglob("*.png")))
+    with listening(replace(settings, thumbnails=True)):
+        for _ in range(200):
+            if len(tried) == count:
+                break
+            time.sleep(0.05)
+    assert len(tried) == count
+
+
 def test_an_original_is_the_file(steady):
     content = (steady.photos / "a" / "red.png").read_bytes()
     answer = steady.get(f"{ORIGINALS}/a/red.png")

@@ -287,20 +287,16 @@ def test_long_work_is_bounded_and_ends_with_its_asker(settings, photos, listenin
 
 
 def test_long_work_waits_for_its_turn_and_not_for_ever():
-    class Patient:
-        async def is_disconnected(self):
-            return False
-
     async def crowd():
         work, release = LongWork(at_once=1, waiting=1), threading.Event()
         try:
-            asked = [asyncio.ensure_future(work.run(Patient(), lambda check: release.wait(10))) for _ in range(2)]
+            asked = [asyncio.ensure_future(work.run(lambda check: release.wait(10))) for _ in range(2)]
             await asyncio.sleep(0.05)
             with pytest.raises(Overloaded, match="2 long requests wait already"):
-                await work.run(Patient(), lambda check: True)
+                await work.run(lambda check: True)
             release.set()
             assert await asyncio.gather(*asked) == [True, True]
-            assert await work.run(Patient(), lambda check: "again") == "again"
+            assert await work.run(lambda check: "again") == "again"
         finally:
             work.close()
 

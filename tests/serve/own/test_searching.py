@@ -1,7 +1,9 @@
 """Searching a served library: what its own search answers, page by page, however deep."""
 
+import asyncio
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -214,29 +216,83 @@ def test_a_path_is_no_query_even_where_it_is_there(client, many, tmp_path):
     assert words["hits"][0]["score"] < 0.99
 
 
+async def in_thread(work):
+    return await asyncio.to_thread(work)
+
+
 def test_rankings_are_kept_within_their_bytes_and_made_once():
-    kept = KeptAnswers("rankings", most=100)
     calls = []
 
     def make(value):
         return lambda: (calls.append(value) or value, 40)
 
-    begin, made = threading.Barrier(4), []
+    async def scenario():
+        kept = KeptAnswers("rankings", 100, in_thread)
 
-    def ask():
-        begin.wait(10)
-        made.append(kept.of("slow", lambda: (time.sleep(0.05), calls.append("slow"), ("slow", 40))[2]))
+        async def of(key, work):
+            return await kept.of(lambda: key, work)
 
-    askers = [threading.Thread(target=ask) for _ in range(4)]
-    for one in askers:
-        one.start()
-    for one in askers:
-        one.join()
-    assert (made, calls) == (["slow"] * 4, ["slow"])
-    assert [kept.of("b", make("b")), kept.of("slow", make("x")), kept.of("c", make("c"))] == ["b", "slow", "c"]
-    assert (kept.get("b"), kept.get("slow"), kept.get("c"), kept.size) == (None, "slow", "c", 80)
-    kept.put("large", "large", size=101)
-    assert (kept.get("large"), kept.size) == (None, 0)
-    with pytest.raises(ZeroDivisionError):
-        kept.of("wrong", lambda: 1 / 0)
-    assert kept.of("wrong", make("right")) == "right"
+        slow = [of("slow", lambda: (time.sleep(0.05), calls.append("slow"), ("slow", 40))[2]) for _ in range(4)]
+        assert (await asyncio.gather(*slow), calls) == (["slow"] * 4, ["slow"])
+        assert [await of("b", make("b")), await of("slow", make("x")), await of("c", make("c"))] == ["b", "slow", "c"]
+        assert (kept.get("b"), kept.get("slow"), kept.get("c"), kept.size) == (None, "slow", "c", 80)
+        kept.put("large", "large", size=101)
+        assert (kept.get("large"), kept.size) == (None, 0)
+        with pytest.raises(ZeroDivisionError):
+            await of("wrong", lambda: 1 / 0)
+        assert await of("wrong", make("right")) == "right"
+
+    asyncio.run(scenario())
+
+
+def test_those_who_wait_for_one_ranking_hold_no_threads():
+    """Of two threads one makes it; the other answers whoever asks for something else."""
+    go, threads = threading.Event(), ThreadPoolExecutor(2)
+
+    async def scenario():
+        async def run(work):
+            return await asyncio.get_running_loop().run_in_executor(threads, work)
+
+        kept = KeptAnswers("rankings", 100, run)
+        pages = [asyncio.create_task(kept.of(lambda: "slow", lambda: (go.wait(20), 1))) for _ in range(8)]
+        await asyncio.sleep(0.05)
+        try:
+            assert await asyncio.wait_for(kept.of(lambda: "other", lambda: ("other", 1)), 10) == "other"
+        finally:
+            go.set()
+        assert await asyncio.gather(*pages) == [True] * 8
+
+    asyncio.run(scenario())
+
+
+def test_a_ranking_that_all_have_left_is_made_only_if_it_was_begun():
+    go, calls, runs = threading.Event(), [], []
+
+    def make(value):
+        return lambda: (calls.append(value), go.wait(20), (value, 1))[2]
+
+    async def run(work):
+        runs.append(work)
+        if len(runs) == 4:  # what would make "waits" gets no thread
+            await asyncio.Event().wait()
+        return await asyncio.to_thread(work)
+
+    async def scenario():
+        kept = KeptAnswers("rankings", 100, run)
+
+        async def leaves(key):
+            asker = asyncio.create_task(kept.of(lambda: key, make(key)))
+            await asyncio.sleep(0.1)
+            asker.cancel()
+            await asyncio.wait([asker])
+
+        await leaves("begun")
+        await leaves("waits")
+        again = asyncio.create_task(kept.of(lambda: "begun", make("twice")))
+        await asyncio.sleep(0.1)
+        go.set()
+        assert await again == kept.get("begun") == "begun"
+        assert await asyncio.wait_for(kept.of(lambda: "waits", make("anew")), 10) == "anew"
+        assert calls == ["begun", "anew"] and len(runs) == 7
+
+    asyncio.run(scenario())

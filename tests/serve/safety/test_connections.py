@@ -1,5 +1,6 @@
 """Slow, broken and too many connections, over raw sockets: each ends, and the others are answered meanwhile."""
 
+import contextlib
 import json
 import pickle
 import socket
@@ -13,7 +14,7 @@ from tests.serve.safety.wire import connected, ended, exchange, received
 
 from wordsight.serve.route import Route
 from wordsight.serve.routes import ROUTES
-from wordsight.serve.safety.connections import ConnectionGuard
+from wordsight.serve.safety.connections import ConnectionGuard, GuardedConnection
 from wordsight.serve.safety.settings import ConnectionLimits, SafetySettings
 
 HEALTH = b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n"
@@ -61,6 +62,25 @@ def test_headers_that_do_not_end(impatient):
         client.sendall(HEALTH[:30])
         assert received(client).status == 408
         assert ended(client)
+
+
+def test_one_that_cannot_be_looked_at_is_ended_and_the_others_are_watched(impatient, monkeypatch):
+    real, seen = GuardedConnection.check, []
+
+    def failing(self, now):
+        seen.append(self)
+        if self is seen[0]:
+            raise ValueError("a wrong state")
+        real(self, now)
+
+    monkeypatch.setattr(GuardedConnection, "check", failing)
+    for _ in range(2):
+        with connected(impatient) as client:
+            client.sendall(HEALTH[:30])
+            with contextlib.suppress(ConnectionError):
+                while client.recv(4096):
+                    pass
+    assert len(set(seen)) >= 2
 
 
 def test_headers_that_come_letter_by_letter(impatient):

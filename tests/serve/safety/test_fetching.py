@@ -2,15 +2,19 @@
 
 import asyncio
 import contextlib
+import socket
 import socketserver
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from wordsight.serve.errors import Refused
+from wordsight.serve.errors import Overloaded, Refused
 from wordsight.serve.hosting.host import Host
+from wordsight.serve.memory import holding
 from wordsight.serve.safety.addresses import is_public
-from wordsight.serve.safety.fetching import fetch_image
+from wordsight.serve.safety.fetching import fetch_image, resolved
 from wordsight.serve.settings import ServeLimits, ServeSettings
 
 IMAGE = b"HTTP/1.1 200 OK\r\ncontent-type: image/png\r\ncontent-length: 5\r\n\r\nimage"
@@ -73,6 +77,39 @@ def test_an_image_is_fetched(host, answering):
     lines = asked[0].lower().split(b"\r\n")
     assert lines[0] == b"get /dog.png?a=1&%c3%bc=2 http/1.1"
     assert not [line for line in lines if line.startswith((b"cookie", b"authorization", b"referer"))]
+
+
+def test_memory_is_reserved_for_what_is_fetched(host, answering):
+    address, _ = answering(IMAGE)
+
+    async def request():
+        with holding(host.memory):
+            image = await fetch_image(address, host)
+            return image, host.memory.reserved
+
+    image, reserved = asyncio.run(request())
+    assert image == b"image" and reserved >= 2 * len(image)
+    assert host.memory.reserved == 0
+    host.memory.is_full = True
+    with pytest.raises(Overloaded, match="memory is short"):
+        asyncio.run(request())
+
+
+def test_slow_look_ups_of_names_leave_other_threads_alone(monkeypatch):
+    ends = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *given, **options: ends.wait(20) and [])
+
+    async def scenario():
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+        waiting = asyncio.create_task(resolved("images.example", 80))
+        await asyncio.sleep(0.05)
+        try:
+            await asyncio.wait_for(asyncio.to_thread(time.monotonic), 10)
+        finally:
+            ends.set()
+        assert await waiting == []
+
+    asyncio.run(scenario())
 
 
 def test_off_unless_allowed():

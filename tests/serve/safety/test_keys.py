@@ -2,7 +2,9 @@
 
 import json
 import os
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -49,6 +51,23 @@ def bearer(key):
 
 def status(client, headers, path=ASK):
     return client.post(path, json={"query": "red"} if path == ASK else {}, headers=headers).status_code
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nothing is locked there")
+def test_keys_that_are_made_at_the_same_time_are_all_kept(file, monkeypatch):
+    real = keys_file._read
+
+    def slow(path):
+        known = real(path)
+        time.sleep(0.02)
+        return known
+
+    add_key(file, NewKey("first"))
+    monkeypatch.setattr(keys_file, "_read", slow)
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda name: add_key(file, NewKey(name)), "abcd"))
+    monkeypatch.undo()
+    assert {one.name for one in read_keys(file)} == {"first", *"abcd"}
 
 
 def test_without_a_key_nothing_is_answered_but_what_is_open(keyed, file):

@@ -44,6 +44,8 @@ def problems(operation, address, session):
     """Return the cases of an operation that got an answer which nobody meant."""
     wrong = []
     for mode in schemathesis.GenerationMode:
+        if mode.is_negative and not (list(operation.query) or list(operation.body)):
+            continue  # names in a path may have any letters: none is wrong, and looking for one takes a second
         cases = operation.as_strategy(generation_mode=mode)
 
         @given(case=cases)

@@ -4,9 +4,11 @@ import os
 import subprocess
 import sys
 
-import httpx
 import pytest
 from PIL import Image
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.mmap_dict import MmapedDict, mmap_key
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.parser import text_string_to_metric_families
 
 from wordsight.embeddings.model import load
@@ -104,23 +106,35 @@ def test_caches_are_counted(client, more, photos) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="processes cannot be asked there")
 def test_states_of_workers_that_ended_are_forgotten_and_their_counts_stay(tmp_path) -> None:
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    for process in (ended.pid, os.getpid()):
-        for kind in ("gauge_livesum", "counter"):
-            (tmp_path / f"{kind}_{process}.db").write_bytes(b"")
-    _forget_ended(tmp_path)
-    own, gone = os.getpid(), ended.pid
+    def noted(process: int) -> None:
+        (tmp_path / f"gauge_livesum_{process}.db").write_bytes(b"")
+        for kind in ("counter", "histogram"):
+            values = MmapedDict(str(tmp_path / f"{kind}_{process}.db"))
+            values.write_value(mmap_key("asked", "asked_total", ["route"], ["/"], "Requests."), 2.0, 0.0)
+            values.close()
+
+    own = os.getpid()
+    noted(own)
+    for _ in range(3):
+        ended = subprocess.Popen([sys.executable, "-S", "-c", ""])
+        ended.wait()
+        noted(ended.pid)
+        _forget_ended(tmp_path)
     left = {path.name for path in tmp_path.iterdir()}
-    assert left == {f"gauge_livesum_{own}.db", f"counter_{own}.db", f"counter_{gone}.db"}
+    counts = {f"{kind}_{of}.db" for kind in ("counter", "histogram") for of in (own, "ended")}
+    assert left == {f"gauge_livesum_{own}.db", *counts}
+    for name in left - {f"counter_{own}.db", "counter_ended.db"}:
+        (tmp_path / name).unlink()
+    together = CollectorRegistry()
+    MultiProcessCollector(together, path=str(tmp_path))
+    assert samples(generate_latest(together).decode())["asked_total /"] == 8.0
 
 
-def test_several_workers_give_one_total(photos, running) -> None:
-    with running(str(photos), "--workers", "2") as (address, _):
-        with httpx.Client(trust_env=False, transport=httpx.HTTPTransport(retries=20)) as waiting:
-            assert waiting.get(f"{address}/ready", timeout=30).status_code == 200
-        for _ in range(40):
-            assert httpx.get(f"{address}/health", trust_env=False, timeout=30).status_code == 200
-        figures = samples(httpx.get(f"{address}/metrics", trust_env=False, timeout=30).text)
-    assert figures["wordsight_requests_total GET /health 200"] == 40
-    assert figures["wordsight_library_images photos"] == len(COLOURS)
+def test_a_process_of_somebody_else_is_no_worker(tmp_path, monkeypatch) -> None:
+    def refused(process, number):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", refused)
+    (tmp_path / "gauge_livesum_123.db").write_bytes(b"")
+    _forget_ended(tmp_path)
+    assert not list(tmp_path.iterdir())

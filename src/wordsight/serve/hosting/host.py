@@ -5,7 +5,6 @@ async with Host(settings) as host: ...
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
 from typing import Any
 
 from wordsight.base.cache import cache_folder
@@ -19,6 +18,7 @@ from wordsight.serve.hosting.maps import HostedMaps
 from wordsight.serve.hosting.models import ROOM, HostedModels
 from wordsight.serve.hosting.thumbnails import Beforehand, Thumbnails
 from wordsight.serve.memory import ServerMemory, default_ceiling, trim
+from wordsight.serve.repeating import repeated
 from wordsight.serve.safety.admission import Admission
 from wordsight.serve.settings import MIB, ServeSettings
 
@@ -40,9 +40,10 @@ class Host:
         self.beforehand = Beforehand(self.thumbnails, self.libraries)
         self.jobs = Jobs()
         self.long_work = LongWork()
-        self.suggestions: KeptAnswers[Suggestions] = KeptAnswers("suggestions", SUGGESTIONS)
-        self.counts: KeptAnswers[Any] = KeptAnswers("counts", COUNTS)
-        self.rankings: KeptAnswers[tuple[Ranking, list[str]]] = KeptAnswers("rankings", RANKINGS)
+        run = self.libraries.run
+        self.suggestions: KeptAnswers[Suggestions] = KeptAnswers("suggestions", SUGGESTIONS, run)
+        self.counts: KeptAnswers[Any] = KeptAnswers("counts", COUNTS, run)
+        self.rankings: KeptAnswers[tuple[Ranking, list[str]]] = KeptAnswers("rankings", RANKINGS, run)
         self.maps = HostedMaps(self.libraries)
         self.ready = False  # whether requests are answered without waiting for models
         self._inside = contextlib.AsyncExitStack()
@@ -65,7 +66,9 @@ class Host:
             await self.models.warm_up()
             await asyncio.to_thread(trim)  # what opening has freed, up to half of what a graph takes
             await stack.enter_async_context(self.memory.watched(self.relieve))
-            await stack.enter_async_context(self._resting())
+            if seconds := self.settings.idle_unload:
+                resting = repeated(min(seconds / 4, 5.0), lambda: self.models.rest(seconds))
+                await stack.enter_async_context(resting)
             self._inside = stack.pop_all()
         if self.settings.thumbnails:
             self.beforehand.start()
@@ -85,23 +88,3 @@ class Host:
     def public(self, text: str) -> str:
         """Return a text for those who ask, without where on the server anything lies."""
         return self.safety.without_paths(self.libraries.public(text))
-
-    @contextlib.asynccontextmanager
-    async def _resting(self) -> AsyncIterator[None]:
-        """Let models go that nobody asks, if that is wanted."""
-        seconds = self.settings.idle_unload
-        if not seconds:
-            yield
-            return
-
-        async def watch() -> None:
-            while True:
-                await asyncio.sleep(min(seconds / 4, 5.0))
-                self.models.rest(seconds)
-
-        watching = asyncio.create_task(watch())
-        try:
-            yield
-        finally:
-            watching.cancel()
-            await asyncio.wait([watching])

@@ -82,11 +82,8 @@ class Job:
         self._tell(last)
 
     def _tell(self, event: JobEvent) -> None:
-        self._call(self._set, event)
-
-    def _call(self, function: Callable[..., object], *arguments: Any) -> None:
         if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(function, *arguments)
+            self._loop.call_soon_threadsafe(self._set, event)
 
     def _set(self, event: JobEvent) -> None:
         self._last = event
@@ -139,10 +136,10 @@ class Jobs:
         if len(self._running) >= MOST:
             raise Overloaded(f"{MOST} long requests run already", after=5)
         job = Job(name, work, may_stop=may_stop)
+        job.start()  # where there is no thread for it, the name stays free
         self._running[name] = job
         watching = asyncio.ensure_future(self._watch(name, job))
         watching.add_done_callback(lambda done: done.exception())
-        job.start()
         return job
 
     async def _watch(self, name: str, job: Job) -> None:
@@ -151,7 +148,9 @@ class Jobs:
             del self._running[name]
 
     async def close(self) -> None:
-        """Stop what may be stopped at any step, and wait for all."""
-        for job in list(self._running.values()):
+        """Stop all at their next step, and wait for them."""
+        running = list(self._running.values())
+        for job in running:
             job.stop()
+        for job in running:
             await job.finished.wait()

@@ -11,7 +11,6 @@ was open is noticed where it is read (`wordsight.search.open_index`), by whateve
 
 import asyncio
 import logging
-import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar
@@ -56,7 +55,7 @@ class HostedLibraries:
     def __init__(self, settings: ServeSettings) -> None:
         self._settings = settings
         self._open: dict[str, Library] = {}
-        self._queues: weakref.WeakKeyDictionary[Library, BatchQueue[EmbeddedQuery, Hits]] = weakref.WeakKeyDictionary()
+        self._queues: dict[Library, BatchQueue[EmbeddedQuery, Hits]] = {}
         self._model: HostedModel | None = None
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="library")
         self._inside = 0
@@ -124,7 +123,7 @@ class HostedLibraries:
         if self._inside >= ROOM:
             raise Overloaded(f"{self._inside} calls of libraries wait already")
         self._inside += 1
-        since = begun = clock()
+        since, begun = clock(), 0
 
         def timed() -> T:
             nonlocal begun
@@ -136,6 +135,7 @@ class HostedLibraries:
         finally:
             self._inside -= 1
             ended = clock()
+            begun = begun or ended  # it may be given up before a thread has it
             note_stage("queue", since, begun)
             note_stage("library", begun, ended)
             note_call("libraries", waited=(begun - since) / 1e9, seconds=(ended - begun) / 1e9)
@@ -151,7 +151,7 @@ class HostedLibraries:
 
     async def close(self) -> None:
         """Let what runs end, and close all."""
-        for queue in list(self._queues.values()):
+        for queue in self._queues.values():
             await queue.close()
         await asyncio.to_thread(self._threads.shutdown)
         for library in self._open.values():

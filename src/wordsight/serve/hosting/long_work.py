@@ -1,26 +1,22 @@
 """Computations that take seconds: few at once, a bounded number that wait, and none for those who have gone.
 
-    reasons = await long_work.run(request, lambda check: library.why(query, hits, done=check))
+    reasons = await long_work.run(lambda check: library.why(query, hits, done=check))
 
-`check` raises as soon as nobody waits any more.
+`check` raises as soon as nobody waits any more: whoever waits is cancelled where the asker has gone.
 """
 
 import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TypeVar
 
 from wordsight.base.progress import heard_by
-from wordsight.serve.errors import Overloaded, Refused
+from wordsight.serve.errors import Overloaded
 from wordsight.serve.hosting.heard import WorkListener
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
 
 T = TypeVar("T")
 AT_ONCE, WAITING = 2, 16
-LOOK = 0.5  # seconds between looks whether the asker is still there
 
 
 class LongWork:
@@ -32,8 +28,8 @@ class LongWork:
         self._inside = 0
         self._lock = threading.Lock()
 
-    async def run(self, request: "Request", work: Callable[[Callable[[], None]], T]) -> T:
-        """Return what a function returns that takes long; it is stopped when the asker has gone."""
+    async def run(self, work: Callable[[Callable[[], None]], T]) -> T:
+        """Return what a function returns that takes long; it is stopped where nobody waits any more."""
         with self._lock:
             if self._inside >= self._room:
                 raise Overloaded(f"{self._inside} long requests wait already", after=5)
@@ -41,18 +37,10 @@ class LongWork:
         stop = threading.Event()
         future = self._threads.submit(_heard, work, stop)
         future.add_done_callback(self._left)
-        waiting: asyncio.Future[T] = asyncio.wrap_future(future)
-        watching: asyncio.Future[None] = asyncio.ensure_future(_gone(request))
-        both: set[asyncio.Future[Any]] = {waiting, watching}
         try:
-            done, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-            if waiting not in done:
-                raise Refused(499, "the asker has gone")
-            return waiting.result()
+            return await asyncio.wrap_future(future)
         finally:
             stop.set()
-            watching.cancel()
-            waiting.cancel()
 
     def _left(self, future: "Future[T]") -> None:
         with self._lock:
@@ -68,8 +56,3 @@ def _heard(work: Callable[[Callable[[], None]], T], stop: threading.Event) -> T:
     listener.check()
     with heard_by(listener):
         return work(listener.check)
-
-
-async def _gone(request: "Request") -> None:
-    while not await request.is_disconnected():
-        await asyncio.sleep(LOOK)

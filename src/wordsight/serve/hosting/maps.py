@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from wordsight.serve.hosting.libraries import HostedLibraries
 
 FRESH = 15.0  # seconds
+AGAIN = 30.0  # seconds in which a map that could not be made is not begun again, as long as the library is the same
 SOON = 1.5  # seconds that a request waits for a map before it is told how far it is
 
 
@@ -42,6 +43,15 @@ class _Ended(Exception):
     """The server ends: what is being made is given up."""
 
 
+@dataclass(frozen=True, slots=True)
+class _FailedMap:
+    """Why a map could not be made, when, and of which state of the library."""
+
+    error: Exception
+    when: float
+    state: str
+
+
 class _HostedMap:
     """The map of one library."""
 
@@ -50,6 +60,7 @@ class _HostedMap:
         self.looked = -FRESH  # when it was last compared with the library
         self.at = MapInTheMaking("waiting", 0.0)
         self.job: Future[None] | None = None
+        self.failed: _FailedMap | None = None
 
 
 class HostedMaps:
@@ -62,19 +73,32 @@ class HostedMaps:
         self._ends = False
 
     async def of(self, name: str) -> MadeMap | MapInTheMaking:
-        """Return the map of a library, or how far it is; what went wrong in making it is raised once."""
+        """Return the map of a library, or how far it is; raises why it cannot be made, once where there is one."""
         self._libraries.named(name)
         hosted = self._maps.setdefault(name, _HostedMap())
+        failed = hosted.failed
+        if hosted.job is None and failed is not None and await self._fails(name, failed):
+            if hosted.made is None:
+                raise failed.error.with_traceback(None)
+            return hosted.made
         if hosted.job is None and time.monotonic() - hosted.looked >= FRESH:
-            hosted.at = MapInTheMaking("waiting", 0.0)
+            hosted.at, hosted.failed = MapInTheMaking("waiting", 0.0), None
             hosted.job = self._thread.submit(self._make, name, hosted)
         if hosted.job is not None:
             job = hosted.job
-            done, _ = await asyncio.wait([asyncio.wrap_future(job)], timeout=0 if hosted.made else SOON)
+            waiting = asyncio.wrap_future(job)
+            waiting.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # raised below, for one
+            done, _ = await asyncio.wait([waiting], timeout=0 if hosted.made else SOON)
             if done and hosted.job is job:
                 hosted.job = None
                 job.result()
         return hosted.made or hosted.at
+
+    async def _fails(self, name: str, failed: _FailedMap) -> bool:
+        """Return whether a map would fail again as it did a moment ago."""
+        if time.monotonic() - failed.when >= AGAIN:
+            return False
+        return await self._libraries.run(self._libraries.named(name).state) == failed.state
 
     def known(self, name: str, version: str) -> MadeMap | None:
         """Return the map of this version, if it is the one that is given out."""
@@ -87,10 +111,15 @@ class HostedMaps:
                 raise _Ended
             hosted.at = MapInTheMaking(stage, share)
 
+        library, state = self._libraries.named(name), ""
         try:
-            made = library_map(self._libraries.named(name), progress=watch)
+            state = library.state()
+            made = library_map(library, progress=watch)
         except _Ended:
             return
+        except Exception as error:
+            hosted.failed = _FailedMap(error, time.monotonic(), state)
+            raise
         if hosted.made is None or made is not hosted.made.map:
             hosted.made = MadeMap(made, _version(made))
         hosted.looked = time.monotonic()

@@ -169,7 +169,6 @@ class HostedModels:
         self._settings = settings
         self._room = room  # bytes of what may wait in a queue
         self._open: dict[str | None, HostedModel] = {}
-        self._opening = asyncio.Lock()
         self._decoders = ThreadPoolExecutor(decode_threads(), thread_name_prefix="decode")
 
     @property
@@ -185,12 +184,9 @@ class HostedModels:
     async def named(self, name: str = "") -> HostedModel:
         """Return a model by name; "" and "default" are the first."""
         key = self._key(name)
-        if key in self._open:
-            return self._open[key]
-        async with self._opening:
-            if key not in self._open:
-                self._open[key] = await asyncio.to_thread(self._load, key)
-            return self._open[key]
+        if key not in self._open:  # before the server has started: afterwards all are open
+            self._open[key] = await asyncio.to_thread(self._load, key)
+        return self._open[key]
 
     async def all(self) -> list[HostedModel]:
         """Return all models, open."""

@@ -37,6 +37,7 @@ SIDES = (64, 128, 256, 512, 1024)  # pixels of the longer side
 ROOM = 4096  # that may wait
 LARGEST = 8 << 20  # bytes of one
 KEPT_SHARE = 0.9  # of the bytes that may be kept, after the oldest have gone
+COUNTED = 1 / 64  # of the bytes that may be kept, written until all are counted again: other processes write too
 USED_AGAIN = 86_400.0  # seconds behind which one that is used counts as new again
 BEFOREHAND = 256  # side of those that are made before anybody asks
 LOCKS = "locks"  # in their folder: one for each library
@@ -68,7 +69,8 @@ class Thumbnails:
         self._threads = ThreadPoolExecutor(max(2, cores()), thread_name_prefix="thumbnail")
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="thumbnail-writer")
         self._making: dict[tuple[str, int], asyncio.Future[Thumbnail]] = {}
-        self._size: int | None = None  # bytes in the folder, as soon as they have been counted
+        self._size: int | None = None  # bytes in the folder when they were last counted
+        self._unseen = 0  # written since
         self._inside = 0
         self._unkept = set[str]()  # why some were not, as it was said
         self._lock = threading.Lock()
@@ -156,11 +158,10 @@ class Thumbnails:
         except (StorageError, OSError) as error:
             self._say_unkept(error)
             return
-        if self._size is None:
-            self._size = sum(size for _, size, _ in self._files())
-        else:
-            self._size += len(jpeg)
-        if self._size > self._most:
+        self._unseen += len(jpeg)
+        if self._size is None or self._unseen > COUNTED * self._most:
+            self._size, self._unseen = sum(size for _, size, _ in self._files()), 0
+        if self._size + self._unseen > self._most:
             self._make_room()
 
     def _say_unkept(self, error: StorageError | OSError) -> None:
@@ -179,9 +180,9 @@ class Thumbnails:
             if total <= KEPT_SHARE * self._most:
                 break
             with contextlib.suppress(OSError):
-                path.unlink()
+                path.unlink(missing_ok=True)  # another process makes room too
                 total -= size
-        self._size = total
+        self._size, self._unseen = total, 0
 
     def _files(self) -> list[tuple[float, int, Path]]:
         """Return time of last use, bytes and path of all that is kept."""
@@ -233,7 +234,7 @@ class Beforehand:
             started = time.monotonic()
             if self._ends.is_set():
                 return
-            with contextlib.suppress(NotFound, InputError):
+            with contextlib.suppress(NotFound, InputError, OSError):  # the others are made all the same
                 if not self._thumbnails.make(library, key, side=BEFOREHAND):
                     continue
             pause = (time.monotonic() - started) * (1 / SHARE - 1)

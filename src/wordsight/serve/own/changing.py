@@ -25,7 +25,12 @@ CHANGING = "changing"  # in the folder of a library: the lock of the server that
 async def change(host: "Host", name: str, work: Callable[[], Any]) -> Job:
     """Start work that changes a library and return its job; `Refused` with 409 while others change the library."""
     host.jobs.require_free(name)
-    held = await asyncio.to_thread(_held, host.libraries.named(name).folder, name)
+    locking = asyncio.ensure_future(asyncio.to_thread(_held, host.libraries.named(name).folder, name))
+    try:
+        held = await asyncio.shield(locking)
+    except asyncio.CancelledError:  # whoever asked has gone; the thread takes the lock all the same
+        locking.add_done_callback(_given_up)
+        raise
 
     def alone() -> Any:
         with held:
@@ -36,6 +41,12 @@ async def change(host: "Host", name: str, work: Callable[[], Any]) -> Job:
     except BaseException:
         held.close()
         raise
+
+
+def _given_up(locking: "asyncio.Future[contextlib.ExitStack]") -> None:
+    """Give up a lock that nobody wants any more."""
+    if not locking.cancelled() and locking.exception() is None:
+        locking.result().close()
 
 
 def _held(folder: Path, name: str) -> contextlib.ExitStack:

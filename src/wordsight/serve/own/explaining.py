@@ -182,7 +182,7 @@ async def explain(call: HttpCall[ExplainRequest]) -> ExplainAnswer:
         check()
         return _explanation(explained(model, image, asked.texts, method=how, trust=asked.trust))
 
-    return await call.host.long_work.run(call.request, work)
+    return await call.host.long_work.run(work)
 
 
 async def regions(call: HttpCall[RegionsRequest]) -> RegionsAnswer:
@@ -203,7 +203,7 @@ async def regions(call: HttpCall[RegionsRequest]) -> RegionsAnswer:
         check()
         return _regions(seen_regions(model, image, classes, how=how))
 
-    return await call.host.long_work.run(call.request, work)
+    return await call.host.long_work.run(work)
 
 
 async def _subject(call: HttpCall[Any]) -> "tuple[Model, Callable[[], Any]]":

@@ -23,7 +23,6 @@ from wordsight.search.extract import safe_name
 from wordsight.search.originals import images_of
 from wordsight.serve.answering import encoded
 from wordsight.serve.errors import Refused
-from wordsight.serve.hosting.heard import listened
 from wordsight.serve.hosting.located import require_own
 from wordsight.serve.own.hits import hit_answer
 from wordsight.serve.own.querying import QueryRequest, mark_of, query_of
@@ -71,7 +70,7 @@ async def export(call: HttpCall[ExportRequest]) -> StreamingResponse:
     fields = {one: getattr(asked, one) for one in QueryRequest.__struct_fields__}
     search = SearchRequest(**fields, rest=asked.rest)
     pager = Pager(library, (name, mark_of(search), search.k, search.rest), search, query, host.rankings)
-    ranking, _ = await host.libraries.run(listened, pager.ranking)
+    ranking, _ = await pager.ranking()
     if asked.keys:
         ranking = await host.libraries.run(ranking.only, asked.keys)
     hits = _Hits(pager, ranking, min(asked.k or most, len(ranking)), is_scored=query is not None)

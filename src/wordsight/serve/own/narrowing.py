@@ -18,7 +18,6 @@ from wordsight.serve.route import HttpCall
 if TYPE_CHECKING:
     from wordsight.index.where import Condition
     from wordsight.search.library import Library
-    from wordsight.serve.hosting.host import Host
 
 COLUMNS = 256  # of one request
 
@@ -67,22 +66,13 @@ async def facets(call: HttpCall[FacetsRequest]) -> FacetsAnswer:
     library = call.host.libraries.named(call.path["library"])
     query = await query_of(asked, call.host, library)
     mark = (call.path["library"], mark_of(asked), *asked.columns)
-    return await call.host.libraries.run(_kept, call.host, library, (query, asked, mark))
-
-
-def _kept(
-    host: "Host", library: "Library", asking: tuple[Query | None, FacetsRequest, tuple[str, ...]]
-) -> FacetsAnswer:
-    """Return the counts, kept since they were asked for, or made now."""
-    query, asked, mark = asking
-    key = (*mark, library.state())
 
     def make() -> tuple[FacetsAnswer, int]:
         answer, notices = listened(lambda: _counted(library, query, asked))
-        answer.notices = [host.libraries.public(one) for one in notices]
+        answer.notices = [call.host.libraries.public(one) for one in notices]
         return answer, len(encoded(answer))
 
-    answer: FacetsAnswer = host.counts.of(key, make)
+    answer: FacetsAnswer = await call.host.counts.of(lambda: (*mark, library.state()), make)
     return answer
 
 

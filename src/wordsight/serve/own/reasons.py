@@ -79,7 +79,7 @@ async def why(call: HttpCall[WhyRequest]) -> WhyAnswer:
     await host.libraries.run(require_keys, library, asked.keys)
     if not asked.maps:
         return await host.libraries.run(_explained, library, query, asked)
-    return await host.long_work.run(call.request, lambda check: _explained(library, query, asked, check))
+    return await host.long_work.run(lambda check: _explained(library, query, asked, check))
 
 
 def _explained(

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from wordsight.base.progress import notice
 from wordsight.search.limits import HitLimitOptions, HitLimits
 from wordsight.search.query import Query
 from wordsight.search.ranking import Ranking
@@ -90,9 +89,13 @@ async def answer_of(asked: SearchRequest, host: "Host", name: str) -> SearchAnsw
     hits, notices = None, list[str]()
     if pager.begins_with_a_search:
         hits, notices = await _answered(host, library, pager)
-    answer, others = await host.libraries.run(listened, partial(pager.page, hits))
-    notices += (one for one in others if one not in notices)
-    answer.notices = [host.public(one) for one in notices]
+    if hits is not None and pager.counts(hits):
+        work = partial(pager.first_page, hits)
+    else:
+        ranking, of_ranking = await pager.ranking()
+        work, notices = partial(pager.page, ranking), [*notices, *of_ranking]
+    answer, others = await host.libraries.run(listened, work)
+    answer.notices = [host.public(one) for one in dict.fromkeys((*notices, *others))]
     answer.took = round(time.perf_counter() - started, 6)
     return answer
 
@@ -129,11 +132,14 @@ class Pager:
         is_alone = self.query is not None and not self.query.wishes.sort and not self.has_rest
         return is_alone and not self._asked.offset
 
-    def page(self, hits: "Hits | None" = None) -> SearchAnswer:
-        """Return the hits that are asked for: the first, which a search gave, or some of the ranking that is kept."""
-        total = None if hits is None else self._total(hits)
-        if hits is None or total is None:
-            return self._of_ranking(self.ranking())
+    def counts(self, hits: "Hits") -> bool:
+        """Return whether a count tells how many results there are beside the first, which a search gave."""
+        asked = self._asked
+        return len(hits) < asked.k or (asked.min_match is None and asked.min_cosine is None)
+
+    def first_page(self, hits: "Hits") -> SearchAnswer:
+        """Return the first results, which a search gave."""
+        total = self._total(hits)
         answers = [hit_answer(hit) for hit in hits]
         calibrated = any(hit.match is not None for hit in hits) if hits else self._can_be_calibrated
         return SearchAnswer(answers, min(total, DEEPEST), hits.matching, hits.least, calibrated, 0.0)
@@ -156,14 +162,12 @@ class Pager:
 
         return background.read(self._library.folder, self._library.model.fingerprint) is not None
 
-    def _total(self, hits: "Hits") -> int | None:
-        """Return how many results there are, as far as a count tells."""
+    def _total(self, hits: "Hits") -> int:
+        """Return how many results there are."""
         asked, query = self._asked, self.query
         assert query is not None
         if len(hits) < asked.k:
             return len(hits)
-        if asked.min_match is not None or asked.min_cosine is not None:
-            return None
         with self._library.reading() as index, index.one_look():
             total = index.ranked(np.eye(1, self._library.model.spec.width, dtype=np.float32)[0], 0, query.where).total
             examples = {*asked.like, *asked.disliked}
@@ -184,14 +188,11 @@ class Pager:
             return min(total - excluded, FOLDED)
         return total - excluded
 
-    def ranking(self) -> Ranking:
-        """Return all results in their order, kept since they were asked for, or made now."""
-        ranking, notices = self._kept.of((*self._mark, self._library.state()), self._kept_with_notices)
-        for text in notices:
-            notice(text)
-        return ranking
+    async def ranking(self) -> RankingAndNotices:
+        """Return all results in their order, and notices; kept since they were asked for, or made now."""
+        return await self._kept.of(lambda: (*self._mark, self._library.state()), self._made_with_notices)
 
-    def _kept_with_notices(self) -> tuple[RankingAndNotices, int]:
+    def _made_with_notices(self) -> tuple[RankingAndNotices, int]:
         made = listened(self._made)
         return made, made[0].size
 
@@ -212,7 +213,8 @@ class Pager:
         with self._library.reading() as index, index.one_look():
             return ranking.hits(index, self._library.contents, start, count)
 
-    def _of_ranking(self, ranking: Ranking) -> SearchAnswer:
+    def page(self, ranking: Ranking) -> SearchAnswer:
+        """Return the results that are asked for, of the ranking of all."""
         asked, is_scored = self._asked, self.query is not None
         hits = self.hits(ranking, asked.offset, asked.k)
         answers = [hit_answer(hit, is_scored=is_scored) for hit in hits]

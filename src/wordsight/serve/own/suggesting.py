@@ -10,7 +10,6 @@ from wordsight.serve.route import HttpCall
 
 if TYPE_CHECKING:
     from wordsight.search.library import Library
-    from wordsight.serve.hosting.host import Host
 
 COUNT = 10  # of each kind
 
@@ -47,15 +46,12 @@ async def suggest(call: HttpCall[SuggestRequest]) -> SuggestAnswer:
     """Return what could follow the first letters of a query."""
     check_counts(call.host, texts=[call.asked.prefix])
     library = call.host.libraries.named(call.path["library"])
-    suggestions = await call.host.libraries.run(_gathered, call.host, library, call.path["library"])
-    prefix = call.asked.prefix
+    name, prefix = call.path["library"], call.asked.prefix
+    suggestions = await call.host.suggestions.of(lambda: (name, library.state()), lambda: _gathered(library))
     conditions = [SuggestedCondition(*one) for one in suggestions.conditions_after(prefix, COUNT)]
     return SuggestAnswer(suggestions.after(prefix, COUNT), conditions)
 
 
-def _gathered(host: "Host", library: "Library", name: str) -> Suggestions:
-    def make() -> tuple[Suggestions, int]:
-        suggestions = gathered(library)
-        return suggestions, suggestions.size
-
-    return host.suggestions.of((name, library.state()), make)
+def _gathered(library: "Library") -> tuple[Suggestions, int]:
+    suggestions = gathered(library)
+    return suggestions, suggestions.size

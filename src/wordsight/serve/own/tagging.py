@@ -216,7 +216,7 @@ async def _matching(asked: HandTagRequest, host: "Host", name: str) -> list[str]
     search, library = SearchRequest(**fields, rest=True), host.libraries.named(name)
     query = await query_of(search, host, library)
     pager = Pager(library, (name, mark_of(search), search.k, search.rest), search, query, host.rankings)
-    ranking = await host.libraries.run(pager.ranking)
+    ranking, _ = await pager.ranking()
     if query is None:
         return list(ranking.keys)
     line = ranking.least if search.min_match is None else search.min_match

@@ -73,11 +73,14 @@ class ConnectionGuard:
             del self._of_address[network]
 
     def _watch(self) -> None:
-        now = time.monotonic()
-        for connection in list(self._open):
-            connection.check(now)
-        again = next(iter(self._open), None)
-        self._watching = None if again is None else again.loop.call_later(TICK, self._watch)
+        connections, now = list(self._open), time.monotonic()
+        self._watching = connections[0].loop.call_later(TICK, self._watch) if connections else None
+        for connection in connections:
+            try:
+                connection.check(now)
+            except Exception:  # noqa: BLE001  (the others are looked at all the same)
+                _log.exception("a connection that cannot be looked at is ended")
+                connection.abort()
 
 
 class GuardedConnection(asyncio.Protocol):
@@ -158,10 +161,14 @@ class GuardedConnection(asyncio.Protocol):
         if self._inner.flow is not None:
             self._inner.resume_writing()
 
+    def abort(self) -> None:
+        """End the connection at once."""
+        self._transport.abort()
+
     def check(self, now: float) -> None:
         """End what has become too slow."""
         if self._is_stuck(now):
-            self._transport.abort()
+            self.abort()
             return
         if self._transport.is_closing():
             return
@@ -172,7 +179,7 @@ class GuardedConnection(asyncio.Protocol):
             self._check_headers(now)
         elif self._answered is not None:
             if now - self._answered > self._limits.linger:
-                self._transport.abort()
+                self.abort()
         elif cycle.more_body:
             self._check_body(now, cycle)
 
@@ -219,7 +226,7 @@ class GuardedConnection(asyncio.Protocol):
         self._ended = True
         cycle = self._inner.cycle
         if cycle is not None and cycle.response_started and not cycle.response_complete:
-            self._transport.abort()
+            self.abort()
             return
         self._transport.write(_refusal(status, problem, cure))
         if cycle is not None and not cycle.response_complete:

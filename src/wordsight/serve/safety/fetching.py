@@ -12,14 +12,16 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 import httptools
 
 from wordsight.serve.errors import Refused
+from wordsight.serve.memory import reserve
 from wordsight.serve.safety.addresses import ends_in_number, is_public
 
 if TYPE_CHECKING:
@@ -31,13 +33,14 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 LONGEST = 4_096  # letters of an address
 HEADER_BYTES = 65_536
 _BLOCK = 65_536
+_RESOLVERS = ThreadPoolExecutor(8, thread_name_prefix="resolve")  # a slow look-up goes on behind its time: of its own
 
 
 async def resolved(name: str, port: int) -> list[str]:
     """Return the addresses of a name, as the system has them."""
-    loop = asyncio.get_running_loop()
+    look_up = partial(socket.getaddrinfo, name, port, type=socket.SOCK_STREAM)
     try:
-        infos = await loop.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+        infos = await asyncio.get_running_loop().run_in_executor(_RESOLVERS, look_up)
     except OSError:
         return []
     return list(dict.fromkeys(str(info[4][0]) for info in infos))
@@ -232,6 +235,7 @@ async def _asked(target: _Target, reader: asyncio.StreamReader, writer: asyncio.
         if not answer.headed and (heading := heading + len(block)) > HEADER_BYTES:
             raise Refused(400, "an answer whose headers do not end", cure="send the file")
         if answer.headed:
+            reserve(2 * len(block))  # once more while it is put together
             answer.status = parser.get_status_code()
             answer.check_size(most)
             if answer.status in _REDIRECTS:

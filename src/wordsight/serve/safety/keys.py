@@ -25,6 +25,7 @@ from typing import Any
 from wordsight.base.errors import FormatError, UsageError, WordsightError
 from wordsight.base.files import atomic_write
 from wordsight.base.reading import read_text
+from wordsight.base.records import locked
 from wordsight.base.suggest import suggest
 
 SCOPES = {"read": frozenset({"read"}), "write": frozenset({"read", "write"})}
@@ -79,7 +80,15 @@ def checked_hash(key: str) -> str:
 
 
 def add_key(path: Path, new: NewKey) -> str:
-    """Make a key, write its hash into a file of keys (made if absent, for its owner only), and return the key."""
+    """Make a key, write its hash into a file of keys (made if absent, for its owner only), and return the key.
+
+    One at a time: the file is locked by another beside it, as it is replaced itself.
+    """
+    with locked(path.with_name(f".{path.name}.lock")):
+        return _added(path, new)
+
+
+def _added(path: Path, new: NewKey) -> str:
     known = _read(path) if path.exists() else []
     if not new.name.strip():
         raise UsageError("a key without a name", cure="name who will use it")

@@ -11,11 +11,12 @@ Worker processes share a folder of figures, named by PROMETHEUS_MULTIPROC_DIR be
 import contextlib
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from wordsight.base.records import locked
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -42,17 +43,14 @@ REASONS = {
 
 
 @contextlib.contextmanager
-def shared_figures(workers: int) -> Iterator[None]:
-    """Let worker processes that are started in the block share their figures; one process needs no folder."""
-    if workers == 1:
+def shared_figures(folder: Path) -> Iterator[None]:
+    """Let worker processes that are started in the block share their figures in a folder, which is made."""
+    folder.mkdir()
+    os.environ[FOLDER] = str(folder)
+    try:
         yield
-        return
-    with tempfile.TemporaryDirectory(prefix="wordsight-figures-", ignore_cleanup_errors=True) as folder:
-        os.environ[FOLDER] = folder
-        try:
-            yield
-        finally:
-            del os.environ[FOLDER]
+    finally:
+        del os.environ[FOLDER]
 
 
 class ServerFigures:
@@ -160,23 +158,40 @@ def figures_text() -> bytes:
     folder = os.environ.get(FOLDER)
     if folder is None:
         return generate_latest(_registry())
-    _forget_ended(Path(folder))
-    together = CollectorRegistry()
-    MultiProcessCollector(together, path=folder)
-    return generate_latest(together)
+    with locked(Path(folder) / "lock"):  # no worker reads while another puts files together
+        _forget_ended(Path(folder))
+        together = CollectorRegistry()
+        MultiProcessCollector(together, path=folder)
+        return generate_latest(together)
 
 
 def _forget_ended(folder: Path) -> None:
-    """Forget the states of worker processes that have ended; what they counted stays."""
+    """Forget the states of worker processes that have ended; what all of them counted stays, in one file of a kind."""
     from prometheus_client.multiprocess import mark_process_dead
 
     if sys.platform == "win32":
         return
-    for process in {int(path.stem.rpartition("_")[2]) for path in folder.glob("gauge_live*.db")}:
+    numbers = {path.stem.rpartition("_")[2] for path in folder.glob("*.db")}
+    for process in (int(one) for one in numbers if one.isdecimal()):
         try:
             os.kill(process, 0)
-        except ProcessLookupError:
+        except (ProcessLookupError, PermissionError):  # or its number is that of somebody else's process by now
             mark_process_dead(process, path=str(folder))
+            for path in (folder / f"{kind}_{process}.db" for kind in ("counter", "histogram")):
+                if path.exists():
+                    if path.stat().st_size:  # it may have ended before it wrote anything
+                        _add_counts(path, path.with_stem(f"{path.stem.partition('_')[0]}_ended"))
+                    path.unlink()
+
+
+def _add_counts(path: Path, ended: Path) -> None:
+    """Add what a process counted to what others did that have ended."""
+    from prometheus_client.mmap_dict import MmapedDict
+
+    together = MmapedDict(str(ended))
+    for key, value, *_ in MmapedDict.read_all_values_from_file(str(path)):
+        together.write_value(key, together.read_value(key)[0] + value, 0.0)
+    together.close()
 
 
 def resident_bytes() -> int:

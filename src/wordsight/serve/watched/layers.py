@@ -9,10 +9,11 @@ import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from wordsight.serve.repeating import repeated
 from wordsight.serve.watched.figures import figures, note_request
 from wordsight.serve.watched.log import RequestLog, now, server_messages, shortened
 from wordsight.serve.watched.notes import RequestNotes, clock, identity_of, noting
-from wordsight.serve.watched.states import keep_noting
+from wordsight.serve.watched.states import EVERY, note_states
 from wordsight.serve.watched.stopping import marking_stops
 from wordsight.serve.watched.traces import Tracer, tracer_of
 
@@ -117,13 +118,10 @@ def _note(scope: Any, watch: _Watch, log: RequestLog, tracer: Tracer | None) -> 
 async def _running(host: "Host", log: RequestLog, tracer: Tracer | None) -> Any:
     """Note what belongs to the whole time that a process answers."""
     with server_messages(log), marking_stops(host):
-        states = asyncio.create_task(keep_noting(host))
         try:
-            yield
+            async with repeated(EVERY, lambda: note_states(host)):
+                yield
         finally:
-            states.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await states
             if tracer is not None:
                 await asyncio.to_thread(tracer.close)
 

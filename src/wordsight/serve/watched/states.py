@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from wordsight.serve.hosting.host import Host
 
 PLAIN = "text/plain; version=0.0.4; charset=utf-8"  # Prometheus' text format
-EVERY = 5.0  # seconds
+EVERY = 5.0  # seconds between notes
 
 
 async def metrics(call: HttpCall[None]) -> Response:
@@ -44,10 +44,3 @@ def note_states(host: "Host") -> None:
         own.model.labels(hosted.name, hosted.model.fingerprint).set(1)
         for queue in (hosted.texts, hosted.images):
             own.queued.labels(hosted.name, queue.name).set(len(queue))
-
-
-async def keep_noting(host: "Host") -> None:
-    """Note the states every few seconds, until cancelled."""
-    while True:
-        note_states(host)
-        await asyncio.sleep(EVERY)
