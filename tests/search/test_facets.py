@@ -31,6 +31,13 @@ def shop(paint, opened, tmp_path):
     return library
 
 
+def test_images_alone_are_counted_among_all_images(shop, monkeypatch):
+    monkeypatch.setattr(matching, "LEAST", 5)
+    for query, red in ((shop.read(like=["0.png"]), 9), (shop.read("red", liked=["0.png"]), 10)):
+        counted = facets(shop.count(query, ["colour"], k=1), named=True)["colour"]
+        assert {one.label: one.count for one in counted} == dict.fromkeys(COLOURS, 10) | {"red": red}
+
+
 def test_words_that_lift_what_is_unlike_hide_no_match(paint, opened, tmp_path, monkeypatch):
     """Those stand early in the order of both rankings, but say nothing of how far the matches reach."""
     monkeypatch.setattr(matching, "LEAST", 4)

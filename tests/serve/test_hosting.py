@@ -160,6 +160,10 @@ def test_a_second_model_is_served_beside_the_first(settings, base64_image, photo
         for name in ("", "default", "other"):
             assert client.post("/api/embed", json={"texts": ["red"], "model": name}).status_code == 200
         assert client.post("/api/embed", json={"texts": ["red"], "model": "third"}).status_code == 404
+        listed = [one["id"] for one in client.get("/v1/models").json()["data"]]
+        assert len(listed) == len(set(listed)) == 2, "models of one name are told apart"
+        for name in listed:
+            assert client.post("/v1/embeddings", json={"input": "red", "model": name}).json()["model"] == name
 
 
 def test_requests_go_on_while_a_library_is_synced_made_again_and_replaced(settings, photos, listening, tmp_path):

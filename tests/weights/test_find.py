@@ -61,6 +61,10 @@ def test_a_folder_is_itself(model, monkeypatch):
         assert find_model(model / name) == model
 
 
+def test_the_bundled_model_is_found_by_its_own_name():
+    assert find_model("align-lite") == find_model("bundled") == find.BUNDLED
+
+
 def test_none_is_the_variable_then_the_bundled_model(model, monkeypatch, tmp_path):
     monkeypatch.setattr(find, "BUNDLED", tmp_path / "bundled")
     with pytest.raises(UnknownModel, match="no model comes with this installation.*WORDSIGHT_MODEL"):

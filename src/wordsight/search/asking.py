@@ -250,7 +250,7 @@ class Asking:
 
         For a column that the condition restricts, that restriction is left out.
         """
-        from wordsight.search.facets import count_values
+        from wordsight.search.facets import count_values, is_cut
         from wordsight.search.ordering import unknown_column
 
         known = self._index.columns()
@@ -260,12 +260,13 @@ class Asking:
 
         def metas(where: "Condition | None") -> Iterator[Mapping[str, Value]]:
             keys = None if self._direction.unwanted else self._likely_keys(where)
-            if keys is None:
+            if keys is None and (self._direction.unwanted or is_cut(self._limits, self._parts())):
                 return (one.meta for one in self._matching(where).neighbours)
             rows = self._index.values(wanted, where)
-            return (dict(zip(wanted, values, strict=True)) for key, values in rows if key in keys)
+            mine = (values for key, values in rows if (key not in excluded if keys is None else key in keys))
+            return (dict(zip(wanted, values, strict=True)) for values in mine)
 
-        wanted = list(known) if columns is None else list(columns)
+        wanted, excluded = list(known) if columns is None else list(columns), self._direction.excluded
         return count_values(metas, self._query.where, wanted)
 
     def _likely_keys(self, where: "Condition | None") -> set[str] | None:

@@ -13,7 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeGuard
+from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
 
@@ -32,6 +32,10 @@ from wordsight.index.where import (
     parse,
 )
 from wordsight.search.ordering import has_value
+
+if TYPE_CHECKING:
+    from wordsight.search.limits import HitLimits
+    from wordsight.search.query import Part
 
 Number = int | float
 Counts = dict[str, Counter[str | int | float]]  # column -> value -> how many matches have it
@@ -74,6 +78,12 @@ def count_values(
             metas = matches(unrestricted(where, column))
         counts[column] = Counter(value for meta in metas if has_value(value := meta.get(column)))
     return counts
+
+
+def is_cut(limits: "HitLimits", parts: Iterable["Part"]) -> bool:
+    """Return whether some images are no results; a query of images alone has no line, so all are, in order."""
+    is_limited = limits.min_match is not None or limits.min_cosine is not None or bool(limits.absent)
+    return is_limited or any(part.text for part in parts)
 
 
 def unrestricted(where: Condition, column: str) -> Condition | None:

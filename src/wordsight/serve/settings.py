@@ -102,7 +102,9 @@ def named_libraries(locations: Iterable[Path], folder: Path | None = None) -> tu
         name, number = stem, 2
         while name in named:
             name, number = f"{stem}-{number}", number + 1
-        named[name] = ServedLibrary(name, location, folder)
+        named[name] = ServedLibrary(
+            name, location.absolute(), folder
+        )  # so messages tell of no folder: they are known whole
     if folder is not None and len(named) > 1:
         raise UsageError(f"--library {folder} with {len(named)} places", cure="serve one place, or leave out --library")
     return tuple(named.values())

@@ -90,6 +90,13 @@ def shown(name: str) -> str:
     return repr(name if len(name) <= SHOWN else f"{name[:SHOWN]}…")
 
 
+def _name_of_bundled() -> str:
+    """Return the name that the bundled model has itself, as `wordsight models` shows it; "" where there is none."""
+    if not (BUNDLED / MANIFEST).is_file():
+        return ""
+    return str(resolve("wordsight.weights.manifest:read_model_manifest")(BUNDLED).spec.name)
+
+
 def _bundled() -> ModelLocation:
     if not (BUNDLED / MANIFEST).is_file():
         raise UnknownModel("no model comes with this installation", cure=f"give --model or set {VARIABLE}; {OURS}")
@@ -108,7 +115,7 @@ def _locate(given: str | Path, *, fetch: bool) -> ModelLocation:
         refused = problem
     if isinstance(given, Path) or name.startswith(PATHS) or name.lower().endswith(FILES):
         raise refused
-    if name == NAME:
+    if name == NAME or name == _name_of_bundled():
         return _bundled()
     if path is not None and not resolve("wordsight.weights.lookup:is_known")(name):
         raise refused

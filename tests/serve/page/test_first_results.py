@@ -183,8 +183,11 @@ def test_without_a_key_there_are_none(keyed, monkeypatch):
         assert answered.status_code == 200 and "first-results" not in answered.text and ".png" not in answered.text
     given = client.post("/api/session", json={"key": key}, headers={"origin": "http://127.0.0.1:7070"})
     assert given.status_code < 300
-    counts = ["first-results" in client.get("/?q=red").text for _ in range(4)]
+    counts = [
+        "first-results" in client.get(one).text for one in ("/?q=red", "/?where=width>1", "/?q=red", "/?sort=width")
+    ]
     assert counts == [True, True, False, False]  # they count towards the limit of the key
+    assert "first-results" in client.get("/").text  # all images, as they are kept, do not
 
 
 def test_they_are_not_waited_for(client, monkeypatch):

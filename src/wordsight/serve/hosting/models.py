@@ -12,6 +12,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -213,7 +214,7 @@ class HostedModels:
         if name in self.asked:
             return name
         for key, hosted in self._open.items():
-            if hosted.model.name == name:
+            if hosted.name == name:
                 return key
         known = [one or "default" for one in self.asked]
         raise UnknownModel(f"no model {name!r} is served", cure=suggest(name, known))
@@ -222,7 +223,9 @@ class HostedModels:
         from wordsight.embeddings.model import load
 
         model = load(key, engine=self._settings.engine, device=self._settings.device)
-        return HostedModel(model.name, model, self._settings, decoders=self._decoders, room=self._room)
+        used, given = {one.name for one in self.open}, key or "default"
+        name = next((one for one in (model.name, Path(given).name) if one not in used), given)
+        return HostedModel(name, model, self._settings, decoders=self._decoders, room=self._room)
 
     async def close(self) -> None:
         """Answer what waits, and end all queues."""

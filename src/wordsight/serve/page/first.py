@@ -70,7 +70,7 @@ async def _results(call: HttpCall[None], asked: AskedByAddress) -> FirstResults:
     library = asked.library or host.libraries.names[0]
     request = decoded(json.dumps({**asked.search, "k": CHUNK}).encode("ascii"), SearchRequest)
     host.memory.require()
-    if request.is_question:
+    if asked.search:
         host.safety.count(asker)
     async with asyncio.timeout(AT_ONCE):
         answer = await answer_of(request, host, library)

@@ -28,6 +28,7 @@ export function closeDetail() {
 class Detail {
   #controller = new AbortController();
   #why = false;
+  #asked = ""; // of which question `reason` is
 
   constructor(page) {
     this.page = page;
@@ -55,8 +56,8 @@ class Detail {
   show(hit) {
     this.#controller.abort();
     this.#controller = new AbortController();
+    if (hit.key !== this.hit?.key || this.#asked !== this.#question()) this.reason = null; // shown again, it has the reason that it had
     this.hit = hit;
-    this.reason = null;
     if (!this.dialog.open) {
       this.dialog.showModal();
       this.dialog.focus();
@@ -213,6 +214,10 @@ class Detail {
     }
   }
 
+  #question() {
+    return JSON.stringify(queryOf({ ...this.page.store.state, sort: "", fold: false }));
+  }
+
   async #explain() {
     const { signal } = this.#controller;
     this.whyText.hidden = false;
@@ -220,9 +225,10 @@ class Detail {
     try {
       if (!this.reason) {
         const path = `/api/libraries/${encodeURIComponent(this.library)}/why`;
-        const { state } = this.page.store;
-        const answer = await ask(path, { ...queryOf({ ...state, sort: "", fold: false }), keys: [this.hit.key], maps: true }, { signal });
+        const question = this.#question();
+        const answer = await ask(path, { ...JSON.parse(question), keys: [this.hit.key], maps: true }, { signal });
         [this.reason] = answer.reasons;
+        this.#asked = question;
       }
       if (signal.aborted || !this.#why) return;
       this.#showReason(this.reason);

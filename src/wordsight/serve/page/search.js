@@ -418,6 +418,8 @@ class Page {
     } else if (event.key === "?") {
       event.preventDefault();
       this.#more("./search-palette.js").then(([{ openKeys }]) => openKeys());
+    } else if (event.key.length === 1 && event.key !== " " && event.target === document.body) {
+      this.box.input.focus(); // whoever begins to type means the query
     }
   }
 }
