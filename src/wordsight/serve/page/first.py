@@ -27,7 +27,7 @@ from wordsight.serve.safety.admission import asker_of
 
 AT_ONCE = 0.1  # seconds that the page waits for its results
 CHUNK = 60  # results, as many as the scripts ask for at once
-SOON = 8  # images that are fetched before anything is laid out; the others once it is known which are in the window
+WRITTEN = 24  # images that fill a window; the scripts draw the others
 SIDE = 256  # of thumbnails: those that are made before anybody asks
 NARROWEST, WIDEST = 5, 26  # tenths: width by height of an image, as `search-layout.js` has it
 _SCRIPTS, _SCRIPTS_END, _HERE = b"<!-- scripts -->", b"<!-- all of them -->", b"<!-- first results -->"
@@ -82,7 +82,7 @@ def _written(results: FirstResults, *, drawn: bool) -> bytes:
     answer = results.answer
     is_cut = answer.calibrated and answer.matching is not None and "sort" not in results.search
     hits = answer.hits[: answer.matching] if is_cut else answer.hits
-    cells = [_cell(results.library, hit, number) for number, hit in enumerate(hits)] if drawn else []
+    cells = [_cell(results.library, hit) for hit in hits[:WRITTEN]] if drawn else []
     images = f'<div class="first" role="row">{"".join(cells)}</div>' if cells else ""
     data = encoded(results).replace(b"<", b"\\u003c")
     script = b'<script type="application/json" id="first-results">' + data + b"</script>"
@@ -92,12 +92,11 @@ def _written(results: FirstResults, *, drawn: bool) -> bytes:
     return page.replace(_HERE, images.encode("utf-8", "replace") + script)
 
 
-def _cell(library: str, hit: HitAnswer, number: int) -> str:
+def _cell(library: str, hit: HitAnswer) -> str:
     shape = round(10 * hit.width / hit.height) if hit.width and hit.height else 10
     shape = min(WIDEST, max(NARROWEST, shape))
-    when = ' fetchpriority="high"' if number < SOON else ' loading="lazy"'
     name = escape(hit.name)
-    image = f'<img src="{escape(thumbnail_address(library, hit.key))}" alt=""{when}>'
+    image = f'<img src="{escape(thumbnail_address(library, hit.key))}" alt="">'
     return f'<div class="hit s{shape}" role="gridcell" title="{name}">{image}</div>'
 
 
