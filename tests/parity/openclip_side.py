@@ -62,10 +62,13 @@ def disturb(model, seed=0):
 
 def make(cfg, kind="CLIP", seed=0):
     """An open_clip model of a configuration, disturbed."""
-    logging.disable(logging.WARNING)
     torch.manual_seed(seed)
     values = {key: value for key, value in json.loads(json.dumps(cfg)).items() if key != "custom_text"}
-    return disturb(getattr(open_clip, kind)(**values), seed)
+    logging.disable(logging.WARNING)  # it warns of what is meant here
+    try:
+        return disturb(getattr(open_clip, kind)(**values), seed)
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def folder_of(place, model, cfg, preprocess=None, *, name="open_clip_model.safetensors"):
