@@ -57,8 +57,8 @@ async def search_page(call: HttpCall[None]) -> Response:
         if asked is not None and is_open:
             page = _written(await _results(call, asked), drawn=asked.is_bare)
             return Response(page, headers={"cache-control": "private, no-store"}, media_type=KINDS["html"])
-    except (TimeoutError, WordsightError, msgspec.MsgspecError):
-        pass  # the scripts ask, and say what is wrong
+    except (TimeoutError, WordsightError, msgspec.MsgspecError) as error:  # the scripts ask, and say what is wrong
+        log.debug("the search page has no first results: %s", type(error).__name__)
     except Exception:
         log.exception("the search page has no first results")
     return page_file("index.html", call)
