@@ -76,7 +76,7 @@ def test_pointing_shows_an_image_and_a_click_opens_more_like_it(served, opened):
     assert likes(page.url) == [f"folder {point % 3}/photo #{point}.jpg"]
     page.go_back()
     page.wait_for_selector("#wait", state="hidden")
-    page.wait_for_function("Math.abs(libraryMap.view.zoom - 8) < 0.08")  # the way back leads to the same part
+    page.wait_for_function("() => Math.abs(libraryMap.view.zoom - 8) < 0.08")  # the way back leads to the same part
 
 
 def test_a_tap_shows_the_image_and_the_next_opens_it(served, opened):
