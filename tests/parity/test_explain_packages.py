@@ -4,8 +4,6 @@ The packages pin old companions and draw with OpenCV and matplotlib, so they are
 into a folder of their own, and the libraries that only draw are stood in for by name.
 """
 
-import importlib
-import subprocess
 import sys
 from unittest.mock import MagicMock
 
@@ -17,6 +15,7 @@ import torch.nn.functional as F
 from open_clip.convert import load_big_vision_weights
 from open_clip.timm_model import TimmModel
 from openclip_side import TEXT, VISION, folder_of, make, ours
+from tests.fetched import fetched
 
 from wordsight.explain.inside import grad_cam, legrad, self_attention
 from wordsight.weights.folder import load_towers
@@ -33,18 +32,12 @@ RESNET = {"embed_dim": 32, "vision_cfg": {"image_size": 64, "layers": [1, 2, 1, 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory):
     """Give what imports a module of the packages."""
-    folder = tmp_path_factory.mktemp("packages")
-    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(folder), *PACKAGES]
-    fetched = subprocess.run(command, capture_output=True, text=True)
-    assert fetched.returncode == 0, fetched.stderr
-    before = set(sys.modules)
-    sys.path.append(str(folder))
-    sys.modules.update({name: MagicMock() for name in DRAWING if name not in sys.modules})
-    yield importlib.import_module
-    sys.path.remove(str(folder))
-    for name in set(sys.modules) - before:
-        if name.partition(".")[0] in {"legrad", "gem", "pytorch_grad_cam", "einops", "ttach", "cv2", "matplotlib"}:
-            del sys.modules[name]
+    drawing = {name: MagicMock() for name in DRAWING if name not in sys.modules}
+    with fetched(tmp_path_factory.mktemp("packages"), *PACKAGES) as get:
+        sys.modules.update(drawing)
+        yield get
+    for name in drawing:
+        del sys.modules[name]
 
 
 @pytest.fixture

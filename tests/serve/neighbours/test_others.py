@@ -132,6 +132,21 @@ def test_clip_as_service_ranks(ask, model, red, data):
     assert cosine == pytest.approx(float(model.score([red], ["red"])[0, 0]), abs=1e-6)
 
 
+def test_clip_as_service_understands_its_python_client(ask, red, base64_image):
+    """The body that `clip_client` 0.8.3 sends over jina 3.13, shortened where all is null."""
+    null = dict.fromkeys(("parent_id", "granularity", "tensor", "mime_type", "uri", "tags", "embedding", "chunks"))
+    matches = [
+        {**null, "id": text, "adjacency": 1, "blob": None, "text": text, "scores": None, "matches": None}
+        for text in ("blue", "red")
+    ]
+    query = {**null, "id": "8d6f", "blob": base64_image(red), "text": None, "uri": "a/red.png", "matches": matches}
+    body = {"header": {"request_id": "4349", "exec_endpoint": "/rank"}, "parameters": {"drop_image_content": True}}
+    answer = ask("/post", **body, data=[query], exec_endpoint="/rank")
+    assert [match["id"] for match in answer["data"][0]["matches"]] == ["red", "blue"]
+    gateway, towers = answer["routes"]
+    assert gateway["startTime"] <= towers["startTime"] <= towers["endTime"] <= gateway["endTime"]
+
+
 def test_clip_as_service_refuses_in_its_shape(ask, photos):
     def status(code=400, **body):
         return ask("/post", code, **body)["header"]["status"]["description"]

@@ -6,6 +6,7 @@ A `uri` is a data address, or a web address where those are followed; files of t
 """
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -39,28 +40,30 @@ class ClipDocument(msgspec.Struct, omit_defaults=True):
     scores: dict[str, dict[str, Any]] | None = None
 
 
-class PostRequest(msgspec.Struct, rename="camel"):
+class PostRequest(msgspec.Struct):
     """What is to be done.
 
     `data`: the texts and images that are embedded or ranked.  `execEndpoint`: "/", "/encode" or "/rank", with a model's
-    name behind it if wanted.
+    name behind it if wanted.  `exec_endpoint`: the same, as its Python client spells it.
     """
 
     data: list[ClipDocument]
-    exec_endpoint: str = "/"
+    exec_endpoint: str = ""
+    endpoint: str = msgspec.field(default="", name="execEndpoint")
 
 
 class PostAnswer(msgspec.Struct):
     """What was made of documents.
 
     `data`: the documents in their order, with embeddings, or with their matches, the best first.  `header`: whether all
-    went well.  `parameters`: always empty: nothing is handed on.  `routes`: always empty: no other executor was asked.
+    went well.  `routes`: when the request came and was answered, and when its embeddings were begun and done.
+    `parameters`: always empty: nothing is handed on.
     """
 
     header: dict[str, Any]
     data: list[ClipDocument]
+    routes: list[dict[str, str]]
     parameters: dict[str, Any] = {}
-    routes: list[Any] = []
 
 
 def clip_as_service_shape(status: int, problem: str, cure: str) -> Mapping[str, Any]:
@@ -71,13 +74,16 @@ def clip_as_service_shape(status: int, problem: str, cure: str) -> Mapping[str, 
 
 async def post(call: HttpCall[PostRequest]) -> PostAnswer:
     """Return documents with their embeddings, or with ranked matches."""
-    asked = call.asked
-    ranks, model = _endpoint(asked.exec_endpoint)
+    came, asked = _now(), call.asked
+    endpoint = asked.endpoint or asked.exec_endpoint or "/"
+    ranks, model = _endpoint(endpoint)
     hosted = await call.host.models.named(model)
     documents = list(asked.data)
     others = [match for one in documents for match in one.matches or []] if ranks else []
     inputs = [_input(one) for one in (*documents, *others)]
+    begun = _now()
     embedded = await embed_inputs(inputs, hosted, call.host) if inputs else np.empty((0, 0), np.float32)
+    done = _now()
     for one in (*documents, *others):
         one.id, one.blob = one.id or uuid4().hex, None
         one.uri = None if one.uri and one.uri.startswith("data:") else one.uri
@@ -86,8 +92,14 @@ async def post(call: HttpCall[PostRequest]) -> PostAnswer:
     else:
         for one, embedding in zip(documents, as_numbers(embedded, "float"), strict=True):
             one.embedding = embedding
-    header = {"requestId": uuid4().hex, "status": None, "execEndpoint": asked.exec_endpoint, "targetExecutor": ""}
-    return PostAnswer(header, documents)
+    header = {"requestId": uuid4().hex, "status": None, "execEndpoint": endpoint, "targetExecutor": ""}
+    spans = {"gateway": (came, _now()), hosted.name: (begun, done)}
+    routes = [{"executor": name, "startTime": start, "endTime": end} for name, (start, end) in spans.items()]
+    return PostAnswer(header, documents, routes)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()
 
 
 def _endpoint(given: str) -> tuple[bool, str]:
