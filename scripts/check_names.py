@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -64,6 +65,11 @@ class Name:
     line: int
 
 
+@cache
+def _rules_of(text: str) -> tuple[Rule, ...]:
+    return tuple(rule for rule in RULES if rule.old.fullmatch(text))
+
+
 def main() -> int:
     """Check every Python file of the project."""
     files = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
@@ -80,8 +86,8 @@ def check_file(path: Path, *, kinds: tuple[str, ...] = ()) -> Iterator[str]:
     for name in [Name(path.stem, "file", 1), *names(ast.parse(path.read_text(encoding="utf-8")))]:
         if (kinds and name.kind not in kinds) or name.text in seen or name.text.startswith("test_"):
             continue
-        for rule in RULES:
-            if name.kind not in rule.but and rule.old.fullmatch(name.text):
+        for rule in _rules_of(name.text):
+            if name.kind not in rule.but:
                 seen.add(name.text)
                 yield f"{_shown(path)}:{name.line}: {name.kind} {name.text}: use {rule.cure}"
 

@@ -36,7 +36,8 @@ ASKED = {
     "bias": {"groups": "class"},
     "typographic": {"sizes": [0.25], "fonts": ["outlined"], "positions": ["middle"]},
     "robustness": {"corruptions": ["brightness"], "strengths": [1, 5]},
-    "segmentation": {"masks": "../masks", "classes": list(COLOURS)},
+    "texture": {"images": 12},
+    "segmentation": {"masks": "../masks", "classes": list(COLOURS), "images": 9},
     "pointing": {"masks": "../masks", "classes": list(COLOURS), "largest": 1.0, "images": 3, "method": "occlusion"},
 }
 OWN_WEIGHTS = ("adversarial",)  # kinds that need a model in a folder: tests/evaluate/test_adversarial.py

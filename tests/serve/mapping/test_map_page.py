@@ -5,6 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
 from tests.serve.mapping.window import CLUSTERS, drawn_map, frames, ink, likes, look_at, view
 
 from wordsight.search.mapping.library_map import LibraryMap
@@ -52,8 +53,8 @@ def test_a_slow_machine_draws_an_even_share_while_it_moves_and_all_at_rest(serve
 def test_names_lie_over_their_clusters_and_none_over_another(served, opened):
     page = opened(served)
     names = page.locator("#labels button:visible")
+    expect(names).to_have_count(CLUSTERS)
     boxes = [names.nth(n).bounding_box() for n in range(names.count())]
-    assert len(boxes) == CLUSTERS
     page.set_viewport_size({"width": 390, "height": 700})
     frames(page)
     boxes = [names.nth(n).bounding_box() for n in range(names.count())]
@@ -90,7 +91,7 @@ def test_thumbnails_come_when_few_points_are_in_view_and_never_too_many(served, 
 def test_the_list_says_the_same_in_words(served, opened):
     page = opened(served)
     items = page.locator("#list > li")
-    assert items.count() == CLUSTERS
+    expect(items).to_have_count(CLUSTERS)
     assert page.locator("#counts").inner_text() == f"3,000 images, {CLUSTERS} clusters"
     assert items.nth(4).inner_text().split("\n")[0] == "cluster 4"
     search = page.get_by_role("link", name="Search for images like those of cluster 4", exact=True)
@@ -133,6 +134,7 @@ def test_a_column_colours_it_and_its_values_lead_to_searches(listening, settings
         page.evaluate("libraryMap.colourBy('folder')")
         legend = page.locator("#legend li")
         legend.first.wait_for()
+        expect(legend).to_have_count(2)
         assert sorted(text.split()[0] for text in legend.all_inner_texts()) == ["a", "b"]
         asked = parse_qs(urlsplit(legend.first.locator("a").get_attribute("href")).query)
         assert asked["where"][0] in ("folder = 'a'", "folder = 'b'")
@@ -153,7 +155,7 @@ def test_columns_and_libraries_are_offered(served, opened):
     page.locator("#library").wait_for()
     assert page.locator("#library").input_value() == "photos"
     page.locator("#column").wait_for()
-    assert page.locator("#column option").all_inner_texts() == ["by cluster", "Folder", "File date"]
+    expect(page.locator("#column option")).to_have_text(["by cluster", "Folder", "File date"])
     page.select_option("#column", "folder")
     page.locator("#legend li").first.wait_for()
     page.select_option("#library", "others")

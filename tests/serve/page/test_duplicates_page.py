@@ -1,5 +1,7 @@
 """The review of duplicates: what would be moved, the choice for each image, the plan, moving and putting back."""
 
+import json
+
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -48,8 +50,6 @@ def review(window):
     asked = []
 
     def opened(groups=GROUPS, **options):
-        import json
-
         def respond(answer):
             def fulfil(route):
                 asked.append((route.request.url.rsplit("/duplicates", 1)[1], route.request.post_data_json))
@@ -179,6 +179,7 @@ def test_moments_of_one_day_are_told_apart_by_their_time(review):
     keys = ("again/red.png", "again/blue.png")
     members = [{**GROUPS[0]["members"][1], "key": key, "why": why} for key, why in zip(keys, whys, strict=True)]
     page, _ = review([{**GROUPS[0], "members": [GROUPS[0]["members"][0], *members]}])
+    expect(page.locator(".member")).to_have_count(3)
     reasons = page.locator(".member").all_inner_texts()
     assert "10:11:12" in reasons[1] and "10:15:00" in reasons[1]
     assert "Nov 29" in reasons[2] and ":" not in reasons[2].partition("older:")[2]

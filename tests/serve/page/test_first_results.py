@@ -135,7 +135,7 @@ def test_scripts_take_them_over_where_they_stand(browser, address, query, width,
     expect(page.locator("#facets .tick, #facets .field").first).to_be_attached()
     after = page.evaluate(stand, ".row")
     assert page.evaluate("document.querySelector('.row img') === window.image")
-    assert page.locator(".first, #first-results").count() == 0
+    expect(page.locator(".first, #first-results")).to_have_count(0)
     assert len(before) > 5 and before.keys() <= after.keys()
     for name, box in before.items():
         assert box == pytest.approx(after[name], abs=2), name

@@ -156,7 +156,7 @@ def test_by_keyboard_alone(window, endless):
     assert page.evaluate("document.activeElement.getBoundingClientRect().top") > below
     page.keyboard.press("ArrowUp")
     assert page.evaluate(key) == "i/1"
-    assert page.locator(".hit[tabindex='0']").count() == 1
+    expect(page.locator(".hit[tabindex='0']")).to_have_count(1)
     page.keyboard.press("Space")
     expect(page.locator("#picked strong")).to_have_text("1 image chosen")
     page.keyboard.press("End")

@@ -146,7 +146,7 @@ def test_sorting_keeps_to_the_matches(window, asked):
     right = asked("search", query="blue", k=60, sort="-taken")
     expect(page.locator("#count")).to_have_text(f"{right['total']} match")
     assert first_keys(page) == [hit["key"] for hit in right["hits"][:3]]
-    assert page.locator(".line").count() == 0
+    expect(page.locator(".line")).to_have_count(0)
 
 
 def test_an_image_that_is_dropped_is_searched_by(window, tmp_path):
