@@ -127,6 +127,7 @@ class MapPage {
   }
 
   open(point) {
+    this.#note();
     this.data.need([point]).then(() => location.assign(searchAddress(this.data.library, [this.data.key(point)])));
   }
 
@@ -187,6 +188,7 @@ class MapPage {
         this.lasso.clear();
       },
     });
+    document.addEventListener("click", () => this.#note(), true); // links lead away before the map has come to rest
     byId("zoom-in").addEventListener("click", () => this.view.zoomAt(1.6));
     byId("zoom-out").addEventListener("click", () => this.view.zoomAt(1 / 1.6));
     byId("fit").addEventListener("click", () => this.view.fit());

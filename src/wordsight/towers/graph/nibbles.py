@@ -23,8 +23,7 @@ def packed_nibbles(table: Array) -> tuple[NDArray[np.uint8], NDArray[np.float16]
 
     Of several ranges, those that cut off the outermost numbers included, each block has the one of least squared error.
     """
-    block = BLOCK if table.shape[1] % BLOCK == 0 else table.shape[1]
-    parts = table.reshape(len(table), -1, block)  # (V, blocks, block)
+    parts = table.reshape(len(table), -1, _block(table.shape[1]))  # (V, blocks, block)
     largest = np.abs(parts).max(axis=-1, keepdims=True)
     least = np.full(largest.shape, np.inf, np.float32)
     scale: NDArray[np.float16] = np.ones(largest.shape, np.float16)
@@ -40,11 +39,21 @@ def packed_nibbles(table: Array) -> tuple[NDArray[np.uint8], NDArray[np.float16]
     return packed, scale[..., 0]
 
 
+def unfilled_nibbles(table: Array) -> tuple[NDArray[np.uint8], NDArray[np.float16]]:
+    """Return arrays of the shapes that `packed_nibbles` gives, all zero, at once."""
+    rows, width = table.shape
+    return np.zeros((rows, width // 2), np.uint8), np.zeros((rows, width // _block(width)), np.float16)
+
+
 def widened_nibbles(packed: Array, scale: Array) -> Array:
     """Return a table (V, D) in float32."""
     whole = np.concatenate([packed & 15, packed >> 4], axis=1).astype(np.float32) - ZERO
     blocks: Array = whole.reshape(*scale.shape, -1) * scale.astype(np.float32)[..., None]
     return blocks.reshape(len(packed), -1)
+
+
+def _block(width: int) -> int:
+    return BLOCK if width % BLOCK == 0 else width
 
 
 def _rounded(parts: Array, scale: Array) -> Array:

@@ -263,9 +263,13 @@ class Graph:
         self.stored(table, product_of(held, factor))
         return self.node("Mul", cast, self.node("Gather", factor, rows, axis=0))
 
+    def packed_table(self, table: Array) -> tuple[Array, Array]:
+        """Return a table (V, D) in 4 bits: bytes (V, D / 2), and the scale of each block of a row."""
+        return packed_nibbles(table)
+
     def _lookup_nibbles(self, table: Array, rows: str) -> str:
         """Do so with two numbers in a byte: the first half of a row in the lower bits, the second in the upper."""
-        packed, scale = packed_nibbles(table)
+        packed, scale = self.packed_table(table)
         held, factor = self.add(packed), self.add(scale)
         self.stored(table, lambda constants: widened_nibbles(constants[held], constants[factor]))
         both = self.node("Gather", held, rows, axis=0)  # (..., D / 2)

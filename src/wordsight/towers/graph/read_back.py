@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from wordsight.base.errors import FormatError
+from wordsight.towers.graph.nibbles import unfilled_nibbles
 from wordsight.towers.graph.operators import Array, Graph, Read
 from wordsight.towers.graph.transformer import GraphWeights
 from wordsight.towers.graph.write import fill, of_tower
@@ -57,7 +58,15 @@ def read_back(path: Path, spec: ModelSpec, tower: str) -> dict[str, Array]:
     return writer.named(_solved(writer, constants))
 
 
-class _HearingGraph(Graph):
+class _ShapedGraph(Graph):
+    """A graph whose tables in 4 bits have shapes alone: to find their scales takes seconds, and none is looked at."""
+
+    def packed_table(self, table: Array) -> tuple[Array, Array]:
+        """Return zeros."""
+        return unfilled_nibbles(table)
+
+
+class _HearingGraph(_ShapedGraph):
     """A graph that stores nothing, and keeps what `hear` makes of each array that its writer gives to be stored."""
 
     def __init__(self, options: Mapping[str, Any], hear: "Hear") -> None:
@@ -94,7 +103,7 @@ class _Writer:
     def wrote(self, graph: onnx.GraphProto) -> bool:
         """Say whether a graph is one of this writer's; after that `folded` is known."""
         weights = GraphWeights(self.named(np.ones(self.count, np.float32)))
-        mine = Graph(**self.options)
+        mine = _ShapedGraph(**self.options)
         fill(mine, weights, self.spec, self.tower)
         if "folded" in self.facts:
             weights.unpack_folded(self.facts["folded"])
