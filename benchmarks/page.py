@@ -5,7 +5,9 @@
 DATA holds tar shards and parquet files of images; FOLDER takes a library of `count` of them, which stays for the next
 run.  Both pages are opened in turn, each time in a browser without a cache; thumbnails were made before, by one round
 that does not count.  Measured in the browser, from the start of the navigation: the first image that is painted, and
-the moment when all images in the window are.
+the moment when all images in the window are.  Each page is opened twice a round: in a tab that was empty, which the
+browser fills by the process that it has, and in one that showed another site's page, from which every page needs a
+process of its own.
 """
 
 import argparse
@@ -35,6 +37,7 @@ from wordsight.serve.run import _listener
 from wordsight.serve.settings import ServeSettings, named_libraries
 
 FIRST = 60  # images that the static page has, as many as the search page asks for first
+PAGES = ("search page", "static page")
 WATCH = """
 window.painted = [];
 document.addEventListener("load", (event) => {
@@ -116,13 +119,19 @@ def static_page(address: str, folder: Path, side: int) -> None:
             images.append(f'<img src="{number}.jpg" alt="">')
     page = f"<!doctype html><title>x</title><style>{STYLE}</style><div class=still>{''.join(images)}</div>"
     (folder / "index.html").write_text(page, encoding="utf-8")
+    (folder / "other.html").write_text("<!doctype html><title>x</title>another site", encoding="utf-8")
 
 
-def opened(browser: Browser, address: str) -> dict[str, float]:
-    """Return the milliseconds until the first image and until all in the window, in a browser without a cache."""
+def opened(browser: Browser, address: str, *, before: str = "") -> dict[str, float]:
+    """Return the milliseconds until the first image and until all in the window, in a browser without a cache.
+
+    `before`: a page that the tab shows first.
+    """
     context = browser.new_context(viewport={"width": 1280, "height": 860})
     page = context.new_page()
     page.add_init_script(WATCH)
+    if before:
+        page.goto(before)
     page.goto(address)
     page.wait_for_function(WHOLE)
     first, whole = page.evaluate("[Math.min(...window.painted), Math.max(...window.painted)]")
@@ -149,22 +158,28 @@ def main() -> None:
         path = shutil.which("chromium")
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         with serving(Starlette(routes=[Mount("/", StaticFiles(directory=still, html=True))])) as plain:
+            other = f"{plain}/other.html".replace("127.0.0.1", "localhost")
             for number in range(-1, args.rounds):
-                for name, address in (("search page", f"{ours}/"), ("static page", f"{plain}/")):
-                    line = {"page": name, "round": number, "at": time.strftime("%F %T"), **opened(browser, address)}
-                    if number >= 0:
-                        lines.append(line)
+                for tab, before in (("empty", ""), ("another site", other)):
+                    for name, address in zip(PAGES, (f"{ours}/", f"{plain}/"), strict=True):
+                        times = opened(browser, address, before=before)
+                        line = {"page": name, "tab": tab, "round": number, "at": time.strftime("%F %T"), **times}
+                        if number >= 0:
+                            lines.append(line)
         browser.close()
-    medians = {
-        f"{name} {what}": round(statistics.median(one[what] for one in lines if one["page"] == name), 1)
-        for name in ("search page", "static page")
-        for what in ("first", "whole")
-    }
-    ratios = {
-        what: round(medians[f"search page {what}"] / medians[f"static page {what}"], 2) for what in ("first", "whole")
-    }
-    args.out.write_text("".join(json.dumps(one) + "\n" for one in [*lines, {"medians": medians, "ratios": ratios}]))
-    print(json.dumps({"medians": medians, "ratios": ratios}, indent=1))
+    summary = {tab: medians_of([one for one in lines if one["tab"] == tab]) for tab in ("empty", "another site")}
+    args.out.write_text("".join(json.dumps(one) + "\n" for one in [*lines, summary]))
+    print(json.dumps(summary, indent=1))
+
+
+def medians_of(lines: list[dict[str, Any]]) -> dict[str, float]:
+    """Return the medians of both pages, and the ratios."""
+    figures = {}
+    for what in ("first", "whole"):
+        both = [statistics.median(one[what] for one in lines if one["page"] == name) for name in PAGES]
+        figures |= {f"{name} {what}": round(median, 1) for name, median in zip(PAGES, both, strict=True)}
+        figures[f"{what} ratio"] = round(both[0] / both[1], 2)
+    return figures
 
 
 if __name__ == "__main__":

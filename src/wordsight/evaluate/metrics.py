@@ -7,7 +7,7 @@ Shapes: Q queries, G gallery entries, N images, C classes.  Knows nothing of mod
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ Floats = NDArray[np.floating]
 Ints = NDArray[np.integer]
 
 DRAWS = 1000  # resamplings of a bootstrap: the ends of a 95 % interval are then the 25th values
+AT_ONCE = 1 << 16  # row numbers that are held at a time
 TAIL = 0.025  # beyond each end of a 95 % interval
 NORMAL_95 = 1.959963984540054  # the 97.5 % quantile of the standard normal distribution
 FEW = 5  # images of a class; with fewer a bootstrap within the class is too narrow
@@ -146,18 +147,22 @@ def _means(values: NDArray[np.generic], generator: np.random.Generator) -> Float
     if values.dtype == np.bool_:  # the hits of a resample are binomially distributed
         return generator.binomial(len(values), float(values.mean()), size=DRAWS) / len(values)
     plain = values.astype(np.float64)
-    return np.array([plain[generator.integers(len(plain), size=len(plain))].mean() for _ in range(DRAWS)])
+    return np.concatenate([plain[drawn].mean(axis=1) for drawn in drawn_rows(len(plain), generator)])
 
 
 def _cluster_means(values: NDArray[np.generic], clusters: Ints, generator: np.random.Generator) -> Floats:
     _, codes = np.unique(clusters, return_inverse=True)
     sums = np.bincount(codes, weights=values.astype(np.float64))
     counts = np.bincount(codes)
-    means = np.empty(DRAWS)
-    for draw in range(DRAWS):
-        chosen = generator.integers(len(sums), size=len(sums))
-        means[draw] = sums[chosen].sum() / counts[chosen].sum()
-    return means
+    blocks = drawn_rows(len(sums), generator)
+    return np.concatenate([sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1) for drawn in blocks])
+
+
+def drawn_rows(count: int, generator: np.random.Generator, *, at_once: int = AT_ONCE) -> Iterator[Ints]:
+    """Yield the row numbers of `DRAWS` resamples of `count` rows, in blocks (B, count) of about `at_once` numbers."""
+    size = max(1, at_once // count)
+    for start in range(0, DRAWS, size):
+        yield generator.integers(count, size=(min(size, DRAWS - start), count))
 
 
 def chance_of_recall(right_counts: Sequence[int] | Ints, gallery: int, k: int) -> float:

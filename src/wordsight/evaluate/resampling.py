@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wordsight.base.errors import UsageError
-from wordsight.evaluate.metrics import DRAWS, Floats
+from wordsight.evaluate.metrics import Floats, drawn_rows
 
 ResampleCounts = NDArray[np.int64]  # (B, N), how often each image is in each resample; every row has the sum N
 Statistic = Callable[[ResampleCounts], Floats]  # counts (B, N) to one number for each resample, (B,)
@@ -47,11 +47,9 @@ def resamples(count: int, *, seed: int = 0) -> Iterator[ResampleCounts]:
     """Yield the `metrics.DRAWS` resamples of `count` images in blocks (B, N), those of `metrics.bootstrap_interval`."""
     if count < 1:
         raise UsageError("an interval of no images", cure="give at least one")
-    generator = np.random.default_rng(seed)
-    size = max(1, AT_ONCE // count)
-    for start in range(0, DRAWS, size):
-        block = min(size, DRAWS - start)
-        yield np.stack([np.bincount(generator.integers(count, size=count), minlength=count) for _ in range(block)])
+    for rows in drawn_rows(count, np.random.default_rng(seed), at_once=AT_ONCE):
+        apart = rows + count * np.arange(len(rows))[:, None]  # row numbers of all resamples of the block in one row
+        yield np.bincount(apart.ravel(), minlength=rows.size).reshape(rows.shape)
 
 
 def by_rows(function: Callable[[NDArray[np.int64]], float]) -> Statistic:
