@@ -5,9 +5,8 @@
 DATA holds tar shards and parquet files of images; FOLDER takes a library of `count` of them, which stays for the next
 run.  Both pages are opened in turn, each time in a browser without a cache; thumbnails were made before, by one round
 that does not count.  Measured in the browser, from the start of the navigation: the first image that is painted, and
-the moment when all images in the window are.  Each page is opened twice a round: in a tab that was empty, which the
-browser fills by the process that it has, and in one that showed another site's page, from which every page needs a
-process of its own.
+the moment when all images in the window are.  Each page is opened from three tabs a round: the browser's page of a new
+tab, where people type addresses; another site's page; and about:blank, whose process a page may go on in.
 """
 
 import argparse
@@ -122,16 +121,12 @@ def static_page(address: str, folder: Path, side: int) -> None:
     (folder / "other.html").write_text("<!doctype html><title>x</title>another site", encoding="utf-8")
 
 
-def opened(browser: Browser, address: str, *, before: str = "") -> dict[str, float]:
-    """Return the milliseconds until the first image and until all in the window, in a browser without a cache.
-
-    `before`: a page that the tab shows first.
-    """
+def opened(browser: Browser, address: str, before: str) -> dict[str, float]:
+    """Return the milliseconds until the first image and until all in the window, from the page `before`, uncached."""
     context = browser.new_context(viewport={"width": 1280, "height": 860})
     page = context.new_page()
     page.add_init_script(WATCH)
-    if before:
-        page.goto(before)
+    page.goto(before)
     page.goto(address)
     page.wait_for_function(WHOLE)
     first, whole = page.evaluate("[Math.min(...window.painted), Math.max(...window.painted)]")
@@ -151,23 +146,23 @@ def main() -> None:
     folder = library_of(args.data, args.work, args.count)
     still = args.work / "static"
     served = make_app(ServeSettings(libraries=named_libraries([folder])))
-    lines = []
+    tabs, lines = {"about:blank": "about:blank", "new tab": "chrome://newtab/"}, []
     with serving(served) as ours, sync_playwright() as playwright:
         httpx.get(f"{ours}/ready", trust_env=False, timeout=60)
         static_page(ours, still, 256)
         path = shutil.which("chromium")
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         with serving(Starlette(routes=[Mount("/", StaticFiles(directory=still, html=True))])) as plain:
-            other = f"{plain}/other.html".replace("127.0.0.1", "localhost")
+            tabs["another site"] = f"{plain}/other.html".replace("127.0.0.1", "localhost")
             for number in range(-1, args.rounds):
-                for tab, before in (("empty", ""), ("another site", other)):
+                for tab, before in tabs.items():
                     for name, address in zip(PAGES, (f"{ours}/", f"{plain}/"), strict=True):
-                        times = opened(browser, address, before=before)
+                        times = opened(browser, address, before)
                         line = {"page": name, "tab": tab, "round": number, "at": time.strftime("%F %T"), **times}
                         if number >= 0:
                             lines.append(line)
         browser.close()
-    summary = {tab: medians_of([one for one in lines if one["tab"] == tab]) for tab in ("empty", "another site")}
+    summary = {tab: medians_of([one for one in lines if one["tab"] == tab]) for tab in tabs}
     args.out.write_text("".join(json.dumps(one) + "\n" for one in [*lines, summary]))
     print(json.dumps(summary, indent=1))
 
