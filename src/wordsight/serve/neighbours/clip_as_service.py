@@ -6,7 +6,6 @@ A `uri` is a data address, or a web address where those are followed; files of t
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -21,6 +20,7 @@ from wordsight.serve.neighbours.number_types import as_numbers
 from wordsight.serve.neighbours.parts import EmbedInput, InputPart
 from wordsight.serve.own.embedding import JsonNumbers
 from wordsight.serve.route import HttpCall
+from wordsight.serve.watched.log import now
 
 
 class ClipDocument(msgspec.Struct, omit_defaults=True):
@@ -74,16 +74,16 @@ def clip_as_service_shape(status: int, problem: str, cure: str) -> Mapping[str, 
 
 async def post(call: HttpCall[PostRequest]) -> PostAnswer:
     """Return documents with their embeddings, or with ranked matches."""
-    came, asked = _now(), call.asked
+    came, asked = now(), call.asked
     endpoint = asked.endpoint or asked.exec_endpoint or "/"
     ranks, model = _endpoint(endpoint)
     hosted = await call.host.models.named(model)
     documents = list(asked.data)
     others = [match for one in documents for match in one.matches or []] if ranks else []
     inputs = [_input(one) for one in (*documents, *others)]
-    begun = _now()
+    begun = now()
     embedded = await embed_inputs(inputs, hosted, call.host) if inputs else np.empty((0, 0), np.float32)
-    done = _now()
+    done = now()
     for one in (*documents, *others):
         one.id, one.blob = one.id or uuid4().hex, None
         one.uri = None if one.uri and one.uri.startswith("data:") else one.uri
@@ -93,13 +93,9 @@ async def post(call: HttpCall[PostRequest]) -> PostAnswer:
         for one, embedding in zip(documents, as_numbers(embedded, "float"), strict=True):
             one.embedding = embedding
     header = {"requestId": uuid4().hex, "status": None, "execEndpoint": endpoint, "targetExecutor": ""}
-    spans = {"gateway": (came, _now()), hosted.name: (begun, done)}
+    spans = {"gateway": (came, now()), hosted.name: (begun, done)}
     routes = [{"executor": name, "startTime": start, "endTime": end} for name, (start, end) in spans.items()]
     return PostAnswer(header, documents, routes)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat()
 
 
 def _endpoint(given: str) -> tuple[bool, str]:
