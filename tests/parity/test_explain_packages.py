@@ -4,9 +4,6 @@ The packages pin old companions and draw with OpenCV and matplotlib, so they are
 into a folder of their own, and the libraries that only draw are stood in for by name.
 """
 
-import sys
-from unittest.mock import MagicMock
-
 import numpy as np
 import pytest
 import test_bigvision
@@ -32,12 +29,8 @@ RESNET = {"embed_dim": 32, "vision_cfg": {"image_size": 64, "layers": [1, 2, 1, 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory):
     """Give what imports a module of the packages."""
-    drawing = {name: MagicMock() for name in DRAWING if name not in sys.modules}
-    with fetched(tmp_path_factory.mktemp("packages"), *PACKAGES) as get:
-        sys.modules.update(drawing)
+    with fetched(tmp_path_factory.mktemp("packages"), *PACKAGES, unused=DRAWING) as get:
         yield get
-    for name in drawing:
-        del sys.modules[name]
 
 
 @pytest.fixture

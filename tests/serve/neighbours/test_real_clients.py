@@ -7,7 +7,6 @@ import base64
 import gc
 import sys
 from types import ModuleType
-from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -28,10 +27,8 @@ def client_of(tmp_path_factory):
     folder = tmp_path_factory.mktemp("clients")
     bare = ModuleType("clip_retrieval")  # the package's own beginning imports its back end, too
     bare.__path__ = [str(folder / "clip_retrieval")]
-    with pytest.MonkeyPatch.context() as monkeypatch, fetched(folder, *CLIENTS, *NEEDED) as get:
+    with pytest.MonkeyPatch.context() as monkeypatch, fetched(folder, *CLIENTS, *NEEDED, unused=UNUSED) as get:
         monkeypatch.setitem(sys.modules, "clip_retrieval", bare)
-        for name in UNUSED:
-            monkeypatch.setitem(sys.modules, name, MagicMock())
         yield get
     gc.collect()  # clients that do not close their connections leave warnings, which belong here
 
